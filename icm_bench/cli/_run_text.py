@@ -1,0 +1,173 @@
+"""What ``icm-bench run`` shows: progress and errors on stderr, a table per task at the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from icm_bench.backlog import Estimate
+from icm_bench.rows import Row
+from icm_bench.runner import CellDone, Event, Finished, Refused, Started, UnitDone, UnitFailed
+
+_PLAIN_WIDTH = 160
+_MOST_ERRORS = 10
+_MOST_METRICS = 3
+
+
+class Progress:
+    """Follows a run's events. Counts n_done units and n_failed rows."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.n_done = self.n_failed = self._n_errors = self._n_total = 0
+        self._cached = 0
+        columns = (
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"), TimeRemainingColumn(compact=True), TextColumn("left"),
+        )  # fmt: skip
+        self._bar = Bar(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
+        self._id = self._bar.add_task("units", total=None, speed="")
+
+    def __enter__(self) -> Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+    def show(self, event: Event) -> None:
+        """Show one event."""
+        if isinstance(event, Started):
+            self._started(event)
+        elif isinstance(event, Refused):
+            self._say(f"{event.method} is not used for {event.task}: {event.reason}")
+        elif isinstance(event, UnitDone):
+            self._unit(event)
+        elif isinstance(event, CellDone):
+            self.n_failed += event.row["error"] is not None and not event.cached
+        elif isinstance(event, Finished) and self._n_errors > _MOST_ERRORS:
+            self._say(f"... and {self._n_errors - _MOST_ERRORS} more units with errors")
+
+    def _started(self, event: Started) -> None:
+        self._n_total = event.n_units - event.n_cached
+        self._bar.update(self._id, total=self._n_total)
+        if self._n_total or not self.console.is_terminal:
+            cached = f", {event.n_cached} of them in the store" if event.n_cached else ""
+            self._say(f"{event.n_units} units (pictures x rates x methods){cached}; {event.n_cells} rows")
+
+    def _unit(self, event: UnitDone) -> None:
+        self.n_done = event.n_done
+        speed = self._bar.tasks[0].finished_speed or self._bar.tasks[0].speed
+        self._bar.update(self._id, completed=event.n_done, speed=f"{speed:.1f} units/s" if speed else "")
+        if (
+            not self.console.is_terminal
+            and event.n_done * 10 // self._n_total > (event.n_done - 1) * 10 // self._n_total
+        ):
+            self._say(f"{event.n_done} of {self._n_total} units")
+        if isinstance(event, UnitFailed):
+            self._n_errors += 1
+            if self._n_errors <= _MOST_ERRORS:
+                first = event.errors[0].partition("\n")[0]
+                more = f" (and {len(event.errors) - 1} more)" if len(event.errors) > 1 else ""
+                self._say(f"error: {event.method} at {event.rate:g}, picture {event.sample}: {first}{more}")
+
+    def _say(self, text: str) -> None:
+        self.console.print(escape(text))
+
+
+def estimate(guess: Estimate, cells: tuple[int, int], workers: int) -> str:
+    """The lines of a dry run. cells: rows done and rows in all."""
+    lines = [
+        f"rows: {cells[1]}, of which {cells[0]} are in the store",
+        f"units (pictures x rates x methods): {guess.n_units}, of which {guess.n_cached} need no work",
+        f"to do: {guess.n_encodes} encodes, {guess.n_decodes} decodes, {guess.n_predictions} predictions",
+    ]
+    if guess.seconds is None:
+        lines.append(f"expected time: unknown, never timed here: {', '.join(guess.untimed)}")
+    else:
+        share = f" with {workers} workers" if workers > 1 else ""
+        lines.append(
+            f"expected time: {duration(guess.seconds / workers)}{share}, from the seconds in the store"
+        )
+    return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that reads best."""
+    if seconds < 100:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def tables(rows: Sequence[Row]) -> None:
+    """One compact table per task and data set on stdout."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_PLAIN_WIDTH)
+    for data in dict.fromkeys((row["task_spec"], row["data"]) for row in rows):
+        console.print(_table([row for row in rows if (row["task_spec"], row["data"]) == data]))
+    first = next((row for row in rows if row["error"]), None)
+    if first is not None:
+        failed = sum(row["error"] is not None for row in rows)
+        print(f"{failed} of {len(rows)} rows have errors; the first: {first['error']}", file=sys.stderr)
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    table = Table(title=escape(rows[0]["data"]), title_justify="left")
+    nets = dict.fromkeys(row["net"] for row in rows)
+    betas = any(row["beta"] is not None for row in rows)
+    names = _metrics(rows)
+    heads = ["method", *(["net"] if len(nets) > 1 else []), "rate", *(["beta"] if betas else [])]
+    heads += ["bpp", "PSNR dB", *names, "n"]
+    for head in heads:
+        table.add_column(
+            head, justify="left" if head in ("method", "net", "rate") else "right", overflow="fold"
+        )
+    for row in rows:
+        rate = "uncompressed" if row["lossless"] else f"{row['rate_name']} {row['rate']:g}"
+        table.add_row(
+            escape(row["method"]),
+            *([escape(row["net"] or "")] if len(nets) > 1 else []),
+            escape(rate),
+            *([_number(row["beta"], 3)] if betas else []),
+            _number(row["bpp"], 3, fixed=True),
+            "exact"
+            if row["n_pictures"] and row["n_exact"] == row["n_pictures"]
+            else _number(row["psnr_mean"], 2, fixed=True),
+            *(_number(row.get(name), 1, fixed=True) for name in names),
+            f"{row['n_pictures']}" if not row["n_failed"] else f"{row['n_pictures']} of {row['n_expected']}",
+        )
+    if len(nets) == 1 and rows[0]["net"]:
+        table.caption = f"net: {escape(rows[0]['net'])}"
+        table.caption_justify = "left"
+    return table
+
+
+def _metrics(rows: Sequence[Row]) -> list[str]:
+    """The task's first few metrics, the main one first."""
+    from icm_bench import registry
+
+    main = rows[0]["main_metric"]
+    if main is None:
+        return []
+    known: Sequence[Any] = registry.load("task", rows[0]["task"]).metrics  # type: ignore[attr-defined]
+    return [name for name in known if any(row.get(name) is not None for row in rows)][:_MOST_METRICS] or [
+        main
+    ]
+
+
+def _number(value: float | None, digits: int, fixed: bool = False) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.{digits}f}" if fixed else f"{value:.{digits}g}"

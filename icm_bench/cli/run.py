@@ -1,0 +1,91 @@
+"""Run codecs on tasks: code, decode, predict, score; finished work is kept and never done twice."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+# typer reads these annotations when the command is called, so they stay out of TYPE_CHECKING.
+Many = Optional[list[str]]  # noqa: UP045
+
+
+def run(
+    method: Annotated[
+        Many, typer.Option(help="Codec spec, such as jpeg or vvc(preset='fast'); several.")
+    ] = None,
+    task: Annotated[Many, typer.Option(help="Task spec, such as coco; several.")] = None,
+    net: Annotated[Many, typer.Option(help="Net spec; several. Default: the task's own.")] = None,
+    rates: Annotated[
+        str, typer.Option(help='Rates: "0,1,2" or "start:stop:step". Default: the codec\'s.')
+    ] = "",
+    betas: Annotated[str, typer.Option(help="Trade-offs in 0 .. 1, written as --rates.")] = "",
+    data: Annotated[str, typer.Option(help="The data set's folder. Default: the built-in mini set.")] = "",
+    weights: Annotated[Many, typer.Option(help="Weights file, one for each --net.")] = None,
+    limit: Annotated[int, typer.Option(help="Take the first N pictures only; 0 takes all.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder of the store and of what is drawn from it.")] = Path(
+        "results"
+    ),
+    device: Annotated[str, typer.Option(help="Where networks run: cpu, cuda, ...")] = "cpu",
+    workers: Annotated[
+        int, typer.Option(help="Processes; with more than one, each has one thread.", min=1)
+    ] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    reference: Annotated[bool, typer.Option(help="Measure the uncompressed line too.")] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON on stdout.")] = False,
+) -> None:
+    """Run codecs on tasks. Finished work is kept in OUT/store.sqlite: the same call goes on from there."""
+    from icm_bench import backlog, plan, rows, runner
+    from icm_bench.cli import _run_text
+    from icm_bench.engine import make
+    from icm_bench.store import Store
+
+    request = plan.Request(
+        tuple(method or ()), tuple(task or ()), tuple(net or ()), tuple(weights or ()),
+        rates=plan.parse_grid(rates, "--rates") if rates else None,
+        betas=plan.parse_grid(betas, "--betas") if betas else None,
+        data=data or None, limit=limit or None, device=device, seed=seed,
+        reference="identity" if reference else None,
+    )  # fmt: skip
+    path = out / "store.sqlite"
+    with Store(None if dry_run and not path.is_file() else path) as store:
+        made = plan.build(request, store)
+        if dry_run:
+            done = rows.complete(store, made)
+            todo = [index for index in range(len(made.cells)) if index not in done]
+            guess = backlog.estimate(made, store, backlog.missing(made, store, todo))
+            print(_run_text.estimate(guess, (len(done), len(made.cells)), workers))
+            return
+        failed = _follow(runner.run(made, store, make(workers)), path)
+        found = rows.rows(store, made)
+    if as_json:
+        json.dump(found, sys.stdout, indent=1)
+        print()
+    else:
+        _run_text.tables(found)
+        print(f"results: {path}; next: icm-bench plot" + ("" if str(out) == "results" else f" --out {out}"))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _follow(events: object, path: Path) -> bool:
+    """Show the events on stderr; whether any row failed. Ctrl-C says what is kept."""
+    from icm_bench.cli import _run_text
+
+    with _run_text.Progress() as progress:
+        try:
+            for event in events:  # type: ignore[attr-defined]
+                progress.show(event)
+        except KeyboardInterrupt:
+            progress.stop()
+            print(
+                f"icm-bench: stopped; {progress.n_done} finished units are kept in {path}, "
+                "and the same command goes on from there",
+                file=sys.stderr,
+            )
+            raise typer.Exit(130) from None
+    return progress.n_failed > 0

@@ -1,0 +1,317 @@
+"""From rows to what tables and plots share: filters, groups that may be compared, and curves.
+
+Rows are one per method, rate, beta, task and net, as ``icm_bench.rows.load`` gives them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from icm_bench.bdrate import Curve
+from icm_bench.errors import UserError
+from icm_bench.spec import format_spec, parse_spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Columns of a row that tables and plots read as numbers; those absent count as empty.
+_NUMBERS = (
+    "rate", "beta", "n_pictures", "n_expected", "n_failed", "pixels_orig", "n_bytes", "bpp", "psnr_mean",
+    "ms_ssim_mean", "encode_s", "decode_s", "score", "checkpoints", "parameters",
+)  # fmt: skip
+#: Columns that they read as text.
+_TEXTS = (
+    "method", "checkpoint", "rate_name", "profile", "rate_kind", "task", "data", "data_fingerprint",
+    "samples", "net", "main_metric", "error",
+)  # fmt: skip
+#: Further columns that are no metric of a task.
+_OTHERS = (
+    "key", "method_name", "layer_bytes", "squared_error", "bpp_mean", "bpp_coded", "bpp_input",
+    "psnr_global", "pixels_coded", "pixels_input", "predict_s", "lossless", "higher_is_better", "task_spec",
+    "net_fingerprint", "errors", "method_provenance", "version", "commit", "python", "libraries", "machine",
+    "device", "threads", "seed", "utc",
+)  # fmt: skip
+_PLAIN = frozenset([*_NUMBERS, *_TEXTS, *_OTHERS])
+
+#: What must be one and the same along a rate axis, and why two of them do not mix.
+_ONE_AXIS = {
+    "profile": "they code different pictures",
+    "rate_kind": "estimated bits are no real bytes",
+}
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What to keep; empty keeps all. Names match a spec, its bare name, or a pattern with ``*``."""
+
+    tasks: tuple[str, ...] = ()
+    nets: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    profile: str | None = None
+    rate_kind: str | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that share task, net and data set, so that their scores may be compared."""
+
+    task: str
+    net: str | None
+    data: str
+    rows: pd.DataFrame
+    #: Lower-case name for files and headings, unique among the groups made together.
+    slug: str
+
+    @property
+    def main_metric(self) -> str | None:
+        """The column that curves are drawn of."""
+        found = self.rows["main_metric"].dropna()
+        return str(found.iloc[0]) if len(found) else None
+
+    @property
+    def metrics(self) -> list[str]:
+        """All metric columns of the task, the main one first, counts left out."""
+        main = self.main_metric
+        others = [
+            name
+            for name in self.rows.columns
+            if name not in _PLAIN
+            and not name.startswith("n_")
+            and name != main
+            and self.rows[name].notna().any()
+            and self.rows[name].dtype.kind in "if"
+        ]
+        return ([main] if main and main in self.rows.columns else []) + others
+
+
+@dataclass(frozen=True)
+class Series:
+    """One curve: the points of a method, and of one beta where it has them, by rising bpp."""
+
+    method: str
+    label: str
+    beta: float | None
+    rows: pd.DataFrame
+
+    def curve(self, column: str) -> Curve:
+        """Bits per pixel against a column; points that lack either are left out."""
+        kept = self.rows[["bpp", column]].dropna()
+        return Curve(tuple(kept["bpp"].tolist()), tuple(kept[column].tolist()))
+
+
+def read_rows(path: Path) -> pd.DataFrame:
+    """Rows of a results folder, of a store, or of a CSV or JSON text table. Raises UserError."""
+    import pandas as pd
+
+    if path.is_dir():
+        stores = sorted(path.glob("*.sqlite"))
+        if len(stores) != 1:
+            found = (
+                f"it holds {len(stores)} stores, name one of them" if stores else "icm-bench run makes one"
+            )
+            raise UserError(f"{path}: no single store of results here; {found}")
+        path = stores[0]
+    if not path.exists():
+        raise UserError(f"{path}: there are no results here; icm-bench run makes them")
+    if path.suffix not in (".csv", ".json"):
+        from icm_bench.rows import load
+
+        rows: pd.DataFrame = load(path)
+        return rows
+    try:
+        if path.suffix == ".csv":
+            table = pd.read_csv(path)
+        else:
+            import json
+
+            held = json.loads(path.read_text(encoding="utf-8"))
+            table = pd.DataFrame.from_records(held["rows"] if isinstance(held, dict) else held)
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise UserError(f"{path}: cannot be read as a table of rows ({error})") from error
+    missing = sorted({"method", "rate", "task", "net", "bpp", "data"} - set(table.columns))
+    if missing:
+        raise UserError(f"{path}: is no table of rows, it lacks the columns {', '.join(missing)}")
+    return table
+
+
+def complete(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with every column that tables and plots read, numbers as numbers."""
+    import pandas as pd
+
+    wanted = [*_NUMBERS, *_TEXTS, "lossless"]
+    full = rows.reindex(columns=[*rows.columns, *(name for name in wanted if name not in rows.columns)])
+    return full.assign(**{name: pd.to_numeric(full[name], errors="coerce") for name in _NUMBERS})
+
+
+def select(rows: pd.DataFrame, chosen: Filter) -> pd.DataFrame:
+    """The rows that pass the filter. Raises UserError, saying what there is, when none does."""
+    import pandas as pd
+
+    if rows.empty:
+        raise UserError("there are no results yet: start with icm-bench run --method rdc --task coco")
+    kept = complete(rows)
+    for column, wanted in (("task", chosen.tasks), ("net", chosen.nets), ("method", chosen.methods)):
+        if wanted:
+            known = kept[column].dropna().unique()
+            for one in wanted:
+                if not any(matches(value, one) for value in known):
+                    raise UserError(
+                        f"no results for {column} {one!r}: there are {', '.join(map(str, known))}"
+                    )
+            keep = [
+                isinstance(value, str) and any(matches(value, one) for one in wanted)
+                for value in kept[column]
+            ]
+            if column == "method":
+                # The uncompressed line belongs to every choice of methods.
+                keep = [a or b for a, b in zip(keep, lossless(kept), strict=True)]
+            kept = kept[pd.Series(keep, index=kept.index)]
+    for column, value in (("profile", chosen.profile), ("rate_kind", chosen.rate_kind)):
+        if value is not None:
+            known = kept[column].dropna().unique()
+            kept = kept[kept[column] == value]
+            if kept.empty:
+                raise UserError(f"no results with {column} {value!r}: there are {', '.join(map(str, known))}")
+    return kept
+
+
+def matches(value: str, wanted: str) -> bool:
+    """Whether a spec is the wanted one, has the wanted name, or fits the wanted pattern."""
+    if value == wanted or ("*" in wanted and fnmatchcase(value, wanted)):
+        return True
+    return parse_spec(value)[0] == wanted
+
+
+def lossless(rows: pd.DataFrame) -> pd.Series:
+    """Which rows are the uncompressed pass-through (a text table may hold words, or nothing)."""
+    return rows["lossless"].astype(str).str.lower().isin(["true", "1", "1.0"])
+
+
+def groups(rows: pd.DataFrame) -> list[Group]:
+    """Rows by task, net and data set (the same pictures, equally many), sorted; empty nets stay a group."""
+    import pandas as pd
+
+    rows = complete(rows)
+    keys = ["task", "net", "data", "data_fingerprint", "samples", "n_expected"]
+    made: list[tuple[str, str | None, str, pd.DataFrame]] = []
+    for values, part in rows.groupby(keys, dropna=False, sort=True):
+        task, net, data = values[:3]
+        made.append((str(task), None if pd.isna(net) else str(net), str(data), part))
+    slugs = [slug_of(task, net) for task, net, _, _ in made]
+    return [
+        Group(
+            task, net, data, part, slug if slugs.count(slug) == 1 else f"{slug}-{slugs[:i].count(slug) + 1}"
+        )
+        for i, ((task, net, data, part), slug) in enumerate(zip(made, slugs, strict=True))
+    ]
+
+
+def one_axis(rows: pd.DataFrame, what: str) -> None:
+    """Refuse to put rows on one rate axis that do not belong there. Raises UserError saying why."""
+    coded = rows[~lossless(rows)]
+    for column, why in _ONE_AXIS.items():
+        found = sorted(coded[column].dropna().astype(str).unique())
+        if len(found) > 1:
+            choice = f"--{column.replace('_', '-')} {found[0]}"
+            both = " and ".join(found)
+            raise UserError(f"{what}: {both} do not share an axis ({why}): choose one, as with {choice}")
+    complete = coded[(coded["n_failed"].fillna(0) == 0) & coded["bpp"].notna()]
+    pixels = sorted(complete["pixels_orig"].dropna().unique())
+    if len(pixels) > 1:
+        raise UserError(
+            f"{what}: bpp over {pixels[0]:,.0f} and over {pixels[-1]:,.0f} pixels do not share an axis "
+            f"(two denominators): draw the methods apart with --method"
+        )
+    ratio = 8 * complete["n_bytes"] / complete["pixels_orig"]
+    wrong = complete[
+        ((ratio - complete["bpp"]).abs() > 0.01 * ratio) & (complete["rate_kind"] != "estimated")
+    ]
+    if len(wrong):
+        row = wrong.iloc[0]
+        raise UserError(
+            f"{what}: the bpp of {row['method']} at {row['rate']:g} is not its bytes over original pixels, "
+            f"so it does not share an axis with others (another denominator): leave it out with --method"
+        )
+
+
+def series(rows: pd.DataFrame) -> list[Series]:
+    """All curves of a group's coded rows, by method and beta, without the lossless ones."""
+    import pandas as pd
+
+    coded = rows[~lossless(rows) & rows["bpp"].notna()]
+    labels = method_labels(coded)
+    made = []
+    keys = ["method", "checkpoint", "beta"]
+    for (method, checkpoint, beta), part in coded.groupby(keys, dropna=False, sort=True):
+        label = labels[(str(method), _text(checkpoint))]
+        made.append(
+            Series(str(method), label, None if pd.isna(beta) else float(beta), part.sort_values("bpp"))
+        )
+    return made
+
+
+def method_labels(rows: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """Short names for (method spec, checkpoint), telling two checkpoints of one spec apart."""
+    pairs = sorted({(str(m), _text(c)) for m, c in zip(rows["method"], rows["checkpoint"], strict=True)})
+    specs = [method for method, _ in pairs]
+    return {
+        (method, checkpoint): short_spec(method) + (f" #{checkpoint[:6]}" if specs.count(method) > 1 else "")
+        for method, checkpoint in pairs
+    }
+
+
+def short_spec(spec: str) -> str:
+    """A spec with the folders of its files left out."""
+    name, params = parse_spec(spec)
+    if ":" in name:
+        kind, _, path = name.partition(":")
+        name = f"{kind}:{_base(path)}"
+    return format_spec(name, {key: _base(value) for key, value in params.items()}).replace("'", "")
+
+
+def beta_label(label: str, beta: float | None) -> str:
+    """The name of a curve."""
+    return label if beta is None else f"{label} β={beta:g}"
+
+
+def find_series(all_series: Iterable[Series], wanted: str) -> Series:
+    """The curve that ``METHOD`` or ``METHOD@BETA`` names; a pattern with ``*`` pools all that fit.
+
+    Raises UserError when it names none, or several.
+    """
+    import pandas as pd
+
+    every = list(all_series)
+    method, _, beta = wanted.rpartition("@") if re.search(r"@[\d.]+$", wanted) else (wanted, "", "")
+    found = [s for s in every if s.method == method] or [s for s in every if matches(s.method, method)]
+    if beta:
+        found = [s for s in found if s.beta == float(beta)]
+    if not found:
+        known = ", ".join(dict.fromkeys(s.method for s in every)) or "none"
+        raise UserError(f"no curve {wanted!r} here: there are {known}")
+    if len(found) == 1 or ("*" in method and len({s.beta for s in found}) == 1):
+        pooled = pd.concat([s.rows for s in found]).sort_values("bpp")
+        return found[0] if len(found) == 1 else Series(wanted, wanted, found[0].beta, pooled)
+    names = [s.method if s.beta is None else f"{s.method}@{s.beta:g}" for s in found]
+    raise UserError(
+        f"{wanted!r} names {len(found)} curves: say which one of {', '.join(dict.fromkeys(names))}"
+    )
+
+
+def _base(value: object) -> object:
+    return value.rstrip("/").rpartition("/")[2] if isinstance(value, str) else value
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def slug_of(task: str, net: str | None) -> str:
+    """Task and net as a lower-case name of letters, digits and dashes."""
+    text = short_spec(task) if net is None else f"{short_spec(task)}-{short_spec(net)}"
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

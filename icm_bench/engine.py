@@ -1,0 +1,185 @@
+"""Engines map ``work`` over units. They know nothing of stores or rows; results come back in any order."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any, Protocol
+
+from icm_bench.units import Context, Failure, Unit, UnitResult
+from icm_bench.work import work
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_TRIES = 2
+
+
+class Engine(Protocol):
+    """Anything that maps ``work``. ``units`` is lazy: an engine takes no more of it than it can work on."""
+
+    @property
+    def workers(self) -> int:
+        """Processes at work."""
+        ...
+
+    def map(self, context: Context, units: Iterable[Unit]) -> Iterator[UnitResult]:
+        """One result per unit, in any order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Serial:
+    """One unit after the other, in this process, with the libraries' own threads."""
+
+    workers: int = 1
+
+    def map(self, context: Context, units: Iterable[Unit]) -> Iterator[UnitResult]:
+        """One result per unit, in order."""
+        return (work(context, unit) for unit in units)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Processes with one thread each. Each holds one unit at a time, so nothing queues up.
+
+    A worker that dies (killed, out of memory, a crash in native code) is replaced and its unit tried once
+    more; the second death with the same unit becomes that unit's failure.
+    """
+
+    workers: int
+
+    def map(self, context: Context, units: Iterable[Unit]) -> Iterator[UnitResult]:
+        """One result per unit, in the order they finish."""
+        crew = _Crew(context, units)
+        try:
+            for _ in range(self.workers):
+                crew.hire()
+            while crew.busy:
+                for worker in wait([worker.connection for worker in crew.busy.values()]):
+                    result = crew.collect(worker)
+                    if result is not None:
+                        yield result
+        finally:
+            crew.dismiss()
+
+
+def make(workers: int) -> Engine:
+    """The engine for a number of workers."""
+    return Serial() if workers == 1 else Pool(workers)
+
+
+@dataclass
+class _Worker:
+    process: SpawnProcess
+    connection: Connection
+    unit: Unit
+
+
+class _Crew:
+    """The workers of one run, by connection, and the units they have."""
+
+    def __init__(self, context: Context, units: Iterable[Unit]) -> None:
+        self.context = context
+        self.units = iter(units)
+        self.again: deque[Unit] = deque()
+        self.deaths: dict[str, int] = {}
+        self.busy: dict[Any, _Worker] = {}
+
+    def _next(self) -> Unit | None:
+        return self.again.popleft() if self.again else next(self.units, None)
+
+    def hire(self) -> None:
+        """Start a worker, if there is a unit for it."""
+        unit = self._next()
+        if unit is None:
+            return
+        ours, theirs = multiprocessing.Pipe()
+        process = multiprocessing.get_context("spawn").Process(
+            target=_serve, args=(theirs, self.context), daemon=True
+        )
+        with _one_thread():
+            process.start()
+        theirs.close()
+        worker = _Worker(process, ours, unit)  # type: ignore[arg-type]
+        self.busy[ours] = worker
+        self._send(worker)
+
+    def _send(self, worker: _Worker) -> None:
+        with suppress(OSError):  # a worker that has died meanwhile is found by its end of file
+            worker.connection.send(worker.unit)
+
+    def collect(self, connection: Any) -> UnitResult | None:
+        """A worker's result, and its next unit to it; None when the worker has died and its unit is tried
+        again.
+        """
+        worker = self.busy[connection]
+        try:
+            result: UnitResult = connection.recv()
+        except (EOFError, OSError):
+            return self._bury(worker)
+        unit = self._next()
+        if unit is None:
+            del self.busy[connection]
+            self._end(worker)
+        else:
+            worker.unit = unit
+            self._send(worker)
+        return result
+
+    def _bury(self, worker: _Worker) -> UnitResult | None:
+        del self.busy[worker.connection]
+        self._end(worker)
+        unit = worker.unit
+        self.deaths[unit.key] = self.deaths.get(unit.key, 0) + 1
+        result = None
+        if self.deaths[unit.key] < _TRIES:
+            self.again.append(unit)
+        else:
+            status = worker.process.exitcode
+            text = f"WorkerDied: a worker ended with status {status}, {_TRIES} times with this unit"
+            result = UnitResult(unit.key, failures=(Failure("worker", text),))
+        self.hire()
+        return result
+
+    def _end(self, worker: _Worker) -> None:
+        worker.connection.close()
+        worker.process.join()
+
+    def dismiss(self) -> None:
+        """Stop the workers that still work: their units are not finished and will be done by the next run."""
+        for worker in self.busy.values():
+            worker.process.terminate()
+        for worker in self.busy.values():
+            self._end(worker)
+        self.busy.clear()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Children started here give their libraries one thread; these read the variables while they are
+    loaded.
+    """
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _serve(connection: Connection, context: Context) -> None:
+    """A worker: units in, results out, until the other end closes (also when the main process is killed)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the main process decides
+    with suppress(EOFError, OSError):
+        while True:
+            connection.send(work(context, connection.recv()))

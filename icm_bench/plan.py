@@ -1,0 +1,300 @@
+"""From what was asked for to the cells of the result table and the units of work that are still missing."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from icm_bench import registry
+from icm_bench.bitstream import quantise_rate
+from icm_bench.errors import UserError
+from icm_bench.method import Beta, Method
+from icm_bench.store import Store
+from icm_bench.task import Net, Sample, Task
+from icm_bench.units import Coder, Context, Subject
+
+_LONGEST_GRID = 10_000
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks for. None takes the method's or task's own default; limit keeps the first pictures
+    only.
+
+    weights: one file per net, in their order. reference: the method that gives the uncompressed line, or
+    None.
+    """
+
+    methods: tuple[str, ...]
+    tasks: tuple[str, ...]
+    nets: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
+    rates: tuple[float, ...] | None = None
+    betas: tuple[float, ...] | None = None
+    data: str | None = None
+    limit: int | None = None
+    reference: str | None = "identity"
+    device: str = "cpu"
+    seed: int = 0
+    profile: str = "orig"
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The pictures of one task that are used. pictures: sha256 of each file; digest: over ids and
+    pictures.
+    """
+
+    task: Task
+    samples: tuple[Sample, ...]
+    pictures: tuple[str, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex digest of the set, in its order."""
+        total = hashlib.sha256()
+        for sample, picture in zip(self.samples, self.pictures, strict=True):
+            total.update(f"{sample.id}\t{picture}\n".encode())
+        return total.hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row to be: coder and subject are indices into the context."""
+
+    key: str
+    coder: int
+    subject: int
+    rate: float
+    beta: Beta
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A method that cannot be used for a task, and why."""
+
+    method: str
+    task: str
+    reason: str
+
+
+@dataclass
+class Plan:
+    """Cells in the order of the table. methods, corpora and nets run along the context's coders and
+    subjects.
+    """
+
+    request: Request
+    context: Context
+    methods: list[Method]
+    corpora: list[Corpus]
+    nets: list[Net | None]
+    cells: list[Cell] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    _keys: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+
+    def coding(self, cell: Cell) -> str:
+        """What the streams of a cell share, as the text their keys are made from."""
+        coder = self.context.coders[cell.coder]
+        return json.dumps([coder.key, coder.checkpoint, cell.rate, self.context.profile])
+
+    def stream_keys(self, cell: Cell) -> list[str]:
+        """The key of each picture's stream, in the corpus's order."""
+        corpus = self.corpora[cell.subject]
+        place = (self.coding(cell), corpus.digest)
+        if place not in self._keys:
+            self._keys[place] = stream_keys(place[0], corpus.pictures)
+        return self._keys[place]
+
+    def n_units(self) -> int:
+        """Pictures times rates times methods, shared between tasks and nets; betas cost no unit of their
+        own.
+        """
+        return len({key for cell in self.cells for key in self.stream_keys(cell)})
+
+
+def stream_keys(coding: str, pictures: Iterable[str]) -> list[str]:
+    """Keys of the streams of these pictures: hex digests of all that a stream's bytes depend on."""
+    base = hashlib.sha256(coding.encode())
+    keys = []
+    for picture in pictures:
+        one = base.copy()
+        one.update(picture.encode())
+        keys.append(one.hexdigest()[:32])
+    return keys
+
+
+def build(request: Request, store: Store) -> Plan:
+    """Everything that was asked for, checked. Raises UserError for names, rates, betas or paths that do
+    not fit.
+    """
+    for what, given in (("--method", request.methods), ("--task", request.tasks)):
+        if not given:
+            raise UserError(f"nothing to run: {what} is missing (icm-bench list shows what there is)")
+    methods = _unique([registry.method(spec) for spec in request.methods])
+    corpora, nets, subjects = _subjects(request, store)
+    reference = None if request.reference is None else registry.method(request.reference)
+    if reference is not None and reference not in methods and any(net is not None for net in nets):
+        methods.insert(0, reference)
+    coders = tuple(Coder(_method_key(method), method.spec, method.checkpoint_id) for method in methods)
+    context = Context(coders, tuple(subjects), request.device, request.seed, request.profile)
+    plan = Plan(request, context, methods, corpora, nets)
+    if request.betas is not None and all(method.betas == (None,) for method in methods):
+        raise UserError(f"--betas: {', '.join(request.methods)} has no trade-off beta; leave it out")
+    for coder, method in enumerate(methods):
+        is_extra = method is reference
+        rates = method.rate.points if is_extra or request.rates is None else _rates(method, request.rates)
+        _add_cells(plan, coder, rates, is_extra)
+    if all(plan.methods[cell.coder] is reference for cell in plan.cells) and plan.refusals:
+        raise UserError(
+            "; ".join(f"{r.method} cannot be used for {r.task}: {r.reason}" for r in plan.refusals)
+        )
+    return plan
+
+
+def _add_cells(plan: Plan, coder: int, rates: Sequence[float], is_extra: bool) -> None:
+    method, request = plan.methods[coder], plan.request
+    betas: tuple[Beta, ...] = method.betas
+    if request.betas is not None and method.betas != (None,):
+        betas = _betas(request.betas)
+    usable = []
+    for index, corpus in enumerate(plan.corpora):
+        reason = method.supports(corpus.task.name)
+        if reason:
+            refusal = Refusal(method.spec, corpus.task.name, reason)
+            plan.refusals += [] if refusal in plan.refusals else [refusal]
+        elif not (is_extra and plan.nets[index] is None):
+            usable.append(index)
+    for rate in rates:
+        for index in usable:
+            for beta in betas:
+                cell = Cell("", coder, index, quantise_rate(rate), beta)
+                parts = [
+                    plan.coding(cell),
+                    beta,
+                    plan.context.subjects[index].key,
+                    plan.corpora[index].digest,
+                ]
+                key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+                plan.cells.append(dataclasses.replace(cell, key=key))
+
+
+def _subjects(request: Request, store: Store) -> tuple[list[Corpus], list[Net | None], list[Subject]]:
+    """Every (task, net), with the pictures of the task. A net given by name goes to each task that takes
+    it.
+    """
+    weights = _weights(request)
+    corpora: list[Corpus] = []
+    nets: list[Net | None] = []
+    subjects: list[Subject] = []
+    reasons: dict[str, UserError] = {}
+    taken: set[str] = set()
+    for spec in dict.fromkeys(request.tasks):
+        task = registry.task(spec) if request.data is None else registry.task(spec, data=request.data)
+        corpus = _corpus(task, request.limit, store)
+        found: list[tuple[str | None, Net | None]] = []
+        for name in request.nets or task.nets:
+            try:
+                found.append((name, task.net(name, weights.get(name))))
+                taken.add(name)
+            except UserError as error:
+                reasons[name] = error
+                if not request.nets:
+                    raise
+        if not found and task.net_kind is not None:
+            raise next(
+                iter(reasons.values()), UserError(f"task {task.name} has no net of its own: give --net")
+            )
+        for net_spec, net in found or [(None, None)]:
+            fingerprint = net.fingerprint if net is not None else ""
+            corpora.append(corpus)
+            nets.append(net)
+            file = weights.get(net_spec or "")
+            subjects.append(Subject(f"{_task_key(task)}\n{fingerprint}", task.spec, net_spec, file))
+    for name, reason in reasons.items():
+        if name not in taken:
+            raise reason
+    return corpora, nets, subjects
+
+
+def _weights(request: Request) -> dict[str, str]:
+    if len(request.weights) not in (0, len(request.nets)):
+        raise UserError(
+            f"--weights: {len(request.weights)} given for {len(request.nets)} --net; "
+            f"give one for each, in their order"
+        )
+    return dict(zip(request.nets, request.weights, strict=False))
+
+
+def _corpus(task: Task, limit: int | None, store: Store) -> Corpus:
+    if limit is not None and limit < 1:
+        raise UserError(f"--limit {limit}: at least one picture is needed")
+    samples = tuple(task.samples()[:limit])
+    if not samples:
+        raise UserError(f"task {task.spec}: the data set holds no picture")
+    return Corpus(task, samples, tuple(store.hashes([sample.path for sample in samples])))
+
+
+def _method_key(method: Method) -> str:
+    """Name and every parameter that can change a stream, defaults too, so that a new default makes new
+    streams.
+
+    The path of a checkpoint is left out: its digest stands beside this key. A class may count
+    ``stream_version`` up when a change of its code changes its bytes.
+    """
+    params = {
+        f.name: getattr(method, f.name)
+        for f in dataclasses.fields(method)
+        if f.metadata.get("affects_stream", True) and not (f.name == "checkpoint" and method.checkpoint_id)
+    }
+    return json.dumps(
+        [method.name, getattr(method, "stream_version", 1), params], sort_keys=True, default=repr
+    )
+
+
+def _task_key(task: Task) -> str:
+    """Name, parameters and the data's content; where the data lies makes no difference."""
+    params = {f.name: getattr(task, f.name) for f in dataclasses.fields(task) if f.name != "data"}
+    return json.dumps([task.name, task.fingerprint, params], sort_keys=True, default=repr)
+
+
+def _rates(method: Method, rates: Iterable[float]) -> tuple[float, ...]:
+    for rate in rates:
+        if reason := method.rate.reason_against(rate):
+            raise UserError(f"--rates: {method.spec}: {reason}")
+    return tuple(_unique(list(rates)))
+
+
+def _betas(betas: Iterable[float]) -> tuple[Beta, ...]:
+    for beta in betas:
+        if not 0 <= beta <= 1:
+            raise UserError(f"--betas: {beta:g} is outside 0 .. 1 (1: for machines, 0: for the eye)")
+    return tuple(_unique(list(betas)))
+
+
+def _unique(values: list) -> list:
+    return list(dict.fromkeys(values))
+
+
+def parse_grid(text: str, option: str) -> tuple[float, ...]:
+    """Numbers from "0,1,2" or "start:stop:step" (stop included). Raises UserError naming the option and
+    the text.
+    """
+    try:
+        parts = [float(part) for part in text.split(":" if ":" in text else ",")]
+        if not all(math.isfinite(part) for part in parts):
+            raise ValueError
+        if ":" not in text:
+            return tuple(_unique(parts))
+        start, stop, step = parts
+        count = math.floor((stop - start) / step + 1e-9) + 1
+        if not 1 <= count <= _LONGEST_GRID:
+            raise ValueError
+        return tuple(round(start + index * step, 10) for index in range(count))
+    except (ValueError, ZeroDivisionError):
+        raise UserError(f'{option} {text!r}: expected numbers such as "0,1,2" or "start:stop:step"') from None

@@ -1,0 +1,137 @@
+"""How figures look: sizes for one or two columns, embedded fonts, colours that the colour-blind tell apart.
+
+Colours: M. Okabe and K. Ito, "Color Universal Design" (2008), its yellow left out (too pale on white).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from icm_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Width and height in inches.
+SIZES = {"single": (3.5, 2.75), "double": (7.16, 4.2)}
+FORMATS = ("png", "svg", "pdf")
+
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#555555")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+INK = "#222222"
+QUIET = "#6b6b6b"
+FAINT = "#e6e6e6"
+
+_RC: dict[str, Any] = {
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "icm-bench",
+    "font.family": "DejaVu Sans",
+    "font.size": 7.5,
+    "axes.labelsize": 7.5,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": QUIET,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.minor.size": 0,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 3.6,
+    "lines.markeredgewidth": 0.8,
+    "legend.frameon": False,
+    "legend.fontsize": 7,
+    "legend.handlelength": 1.8,
+    "legend.borderaxespad": 0.2,
+    "figure.dpi": 100,
+    "savefig.dpi": 300,
+    "text.color": INK,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The publication defaults, for the time of drawing only."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_RC)  # type: ignore[arg-type]
+        yield
+
+
+def looks(methods: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Colour and marker of each method, the same in all figures made from the same methods."""
+    unique = sorted(set(methods))
+    n = len(_COLOURS)
+    # After one round of colours the markers shift, so that no pair is used twice.
+    return {name: (_COLOURS[i % n], _MARKERS[(i + i // n) % n]) for i, name in enumerate(unique)}
+
+
+def lighter(colour: str, share: float) -> tuple[float, float, float]:
+    """A colour mixed with white: 0 leaves it, 1 is white."""
+    from matplotlib.colors import to_rgb
+
+    red, green, blue = (value + (1 - value) * share for value in to_rgb(colour))
+    return red, green, blue
+
+
+def new_figure(width: str) -> tuple[Figure, Axes]:
+    """An empty figure of one axes; width is "single" or "double"."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    if width not in SIZES:
+        raise UserError(f"unknown figure width {width!r}: known are {', '.join(SIZES)}")
+    figure = Figure(figsize=SIZES[width], layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03))
+    return figure, figure.add_subplot()
+
+
+def headings(axes: Axes, title: str, subtitle: str) -> None:
+    """Title and subtitle, flush with the left edge of the figure's axes."""
+    axes.set_title(f"{title}\n", loc="left", fontsize=8, fontweight="bold", pad=3, linespacing=1.35)
+    below = axes.annotate(
+        subtitle,
+        (0, 1),
+        (0, 4),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        fontsize=6.8,
+        color=QUIET,
+    )
+    # A long line must not squeeze the axes.
+    below.set_in_layout(False)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+def rate_axis(axes: Axes, low: float, high: float) -> None:
+    """Bits per pixel, logarithmic with plain numbers, a little wider than its points."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    axes.set_xscale("log")
+    axes.set_xlim(low / 1.15, high * 1.25)
+    ticks = [m * 10.0**e for e in range(-4, 3) for m in (1, 2, 5) if low / 1.15 <= m * 10.0**e <= high * 1.25]
+    if len(ticks) < 3:
+        ticks = sorted({float(f"{low * (high / low) ** (i / 3):.1g}") for i in range(4)} | set(ticks))
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_xlabel("rate (bits per pixel, log scale)")

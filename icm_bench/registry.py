@@ -1,0 +1,145 @@
+"""Codecs and tasks by name: listed without importing anything, imported when asked for.
+
+A plug-in is one file in ``methods/`` or ``tasks/`` (names with a leading underscore are shared code), or an entry
+point in the groups ``icm_bench.methods`` / ``icm_bench.tasks``. The module holds exactly one public subclass of
+``Method`` / ``Task``. ``task_specific.py`` is called ``task-specific``.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import inspect
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from icm_bench.errors import MissingPackage, UserError
+from icm_bench.spec import format_spec, parse_spec
+
+if TYPE_CHECKING:
+    from icm_bench.method import Method
+    from icm_bench.task import Task
+
+#: Packages that are not in the base install and what brings them.
+EXTRAS = {
+    "onnxruntime": "pip install 'icm-bench[onnx]'",
+    "mmseg": "pip install 'icm-bench[mmseg]'",
+    "mmengine": "pip install 'icm-bench[mmseg]'",
+    "mmcv": "pip install 'icm-bench[mmseg]'",
+    "ray": "pip install 'icm-bench[ray]'",
+    "detectron2": "build it from its source (it is not on the package index), see the README",
+    "timm": "pip install timm",
+}
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """Where a name comes from; importing happens in ``load``."""
+
+    kind: str  # "method" or "task"
+    name: str
+    module: str
+    path: Path | None = None
+    entry: EntryPoint | None = None
+
+    @property
+    def summary(self) -> str:
+        """First line of the module's docstring, read without importing; the entry point's value for others."""
+        if self.path is None:
+            return f"from {self.module}"
+        doc = ast.get_docstring(ast.parse(self.path.read_text(encoding="utf-8"))) or ""
+        return doc.partition("\n")[0].rstrip(".")
+
+
+@cache
+def _plugins(kind: str) -> dict[str, Plugin]:
+    package = f"icm_bench.{kind}s"
+    found: dict[str, Plugin] = {}
+    spec = find_spec(package)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for path in sorted(Path(folder).glob("[!_]*.py")):
+            name = path.stem.replace("_", "-")
+            found[name] = Plugin(kind, name, f"{package}.{path.stem}", path=path)
+    for entry in entry_points(group=package):
+        found.setdefault(entry.name, Plugin(kind, entry.name, entry.module, entry=entry))
+    return found
+
+
+def names(kind: str) -> list[str]:
+    """The known names of a kind ("method" or "task"), sorted. Imports nothing."""
+    return sorted(_plugins(kind))
+
+
+def plugin(kind: str, name: str) -> Plugin:
+    """Look a name up. Raises UserError with "did you mean" for an unknown one."""
+    known = _plugins(kind)
+    if name in known:
+        return known[name]
+    raise UserError(f"unknown {kind} {name!r}{suggest(name, known)}")
+
+
+def suggest(name: str, known: Any) -> str:
+    """The tail of an "unknown name" message: the nearest known name, or all of them."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f": did you mean {close[0]!r}?" if close else f": known are {', '.join(sorted(known))}"
+
+
+def load(kind: str, name: str) -> type:
+    """The plug-in's class. Raises MissingPackage with the pip command when an optional package is absent."""
+    from icm_bench.method import Method
+    from icm_bench.task import Task
+
+    found = plugin(kind, name)
+    base = {"method": Method, "task": Task}[kind]
+    try:
+        module = importlib.import_module(found.module)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        raise MissingPackage(package, EXTRAS[package]) from error
+    classes = [
+        value
+        for key, value in vars(module).items()
+        if inspect.isclass(value)
+        and issubclass(value, base)
+        and value.__module__ == module.__name__
+        and not inspect.isabstract(value)
+        and not key.startswith("_")
+    ]
+    if len(classes) != 1:
+        raise UserError(f"{found.module} must hold exactly one public {base.__name__}, it holds {len(classes)}")
+    cls: type = classes[0]
+    cls.name = name  # type: ignore[attr-defined]
+    return cls
+
+
+def method(spec: str) -> Method:
+    """A codec from its spec string, such as ``vvc(preset="fast")``."""
+    made: Method = _make("method", spec)
+    return made
+
+
+def task(spec: str, **overrides: Any) -> Task:
+    """A task from its spec string; overrides set further fields, such as ``data``."""
+    made: Task = _make("task", spec, **overrides)
+    return made
+
+
+def _make(kind: str, spec: str, **overrides: Any) -> Any:
+    name, params = parse_spec(spec)
+    cls = load(kind, name)
+    params.update(overrides)
+    known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
+    for key in params:
+        if key not in known:
+            raise UserError(f"{kind} {name} has no parameter {key!r}{suggest(key, known)}")
+    try:
+        return cls(**params)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{format_spec(name, params)}: {error}") from error

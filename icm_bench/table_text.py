@@ -1,0 +1,246 @@
+"""Tables as text: rich for a terminal, Markdown, LaTeX, CSV and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from icm_bench.bdrate import Delta
+from icm_bench.tables import Comparison, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import RenderableType
+
+FORMATS = ("terminal", "markdown", "csv", "json", "latex")
+
+_HEADS = {
+    "psnr": "PSNR (dB)",
+    "ms_ssim": "MS-SSIM",
+    "n_pictures": "pictures",
+    "encode_ms": "enc (ms)",
+    "decode_ms": "dec (ms)",
+    "beta": "β",
+    "rate_kind": "bits",
+    "bpp": "bpp",
+}
+_DECIMALS = {"bpp": 3, "psnr": 2, "ms_ssim": 4, "encode_ms": 0, "decode_ms": 0, "beta": None}
+_TEXT = {"method", "rate", "profile", "rate_kind", "curve", "metric"}
+_ABSENT = "–"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table of finished strings: caption, heads, cells, and which columns are aligned left."""
+
+    caption: str
+    heads: tuple[str, ...]
+    cells: tuple[tuple[str, ...], ...]
+    left: tuple[bool, ...]
+
+
+def sheets(table: Table) -> list[Sheet]:
+    """The points, the models needed, and BD values per metric, ready to be written."""
+    made = [points_sheet(table)]
+    if len(table.models):
+        made.append(models_sheet(table))
+    return made + [
+        bd_sheet(table, column) for column in dict.fromkeys(one.column for one in table.comparisons)
+    ]
+
+
+def points_sheet(table: Table) -> Sheet:
+    """One line per point; pictures as "94", or "91 of 94" where some failed."""
+    frame = table.points.drop(columns=["n_expected"])
+    names = list(frame.columns)
+    columns = [[_cell(name, value) for value in frame[name]] for name in names]
+    columns[names.index("n_pictures")] = [
+        _count(got, expected)
+        for got, expected in zip(table.points["n_pictures"], table.points["n_expected"], strict=True)
+    ]
+    heads = tuple(_HEADS.get(name, name) for name in names)
+    return Sheet(
+        table.title, heads, tuple(zip(*columns, strict=True)), tuple(name in _TEXT for name in names)
+    )
+
+
+def models_sheet(table: Table) -> Sheet:
+    """One line per method: its grid and what that needs in stored models."""
+    names = list(table.models.columns)
+    lines = [
+        tuple(str(row[name]) if name == "method" else _large(float(row[name])) for name in names)
+        for _, row in table.models.iterrows()
+    ]
+    return Sheet(
+        "models needed for the grid", tuple(names), tuple(lines), tuple(name == "method" for name in names)
+    )
+
+
+def bd_sheet(table: Table, column: str) -> Sheet:
+    """One line per curve: BD values of a column against the anchor."""
+    name = "PSNR" if column == "psnr_mean" else column
+    heads = (
+        "curve",
+        "BD-rate (%)",
+        "one point left out",
+        f"BD-{name}",
+        "one left out",
+        "overlap",
+        f"{name} from … to",
+    )
+    lines = []
+    for one in table.comparisons:
+        if one.column == column:
+            gain = _ABSENT if one.metric.value is None else f"{one.metric.value:+.2f}"
+            spans = _span(one.rate, 1), _span(one.metric, 2)
+            low_high = one.rate.interval
+            where = f"{low_high[0]:.4g} … {low_high[1]:.4g}" if low_high else _ABSENT
+            share = f"{100 * one.rate.overlap:.0f} %"
+            lines.append((one.label, one.rate.text(), spans[0], gain, spans[1], share, where))
+    return Sheet(f"{name} against {table.anchor}", heads, tuple(lines), (True,) + (False,) * (len(heads) - 1))
+
+
+def _span(delta: Delta, decimals: int) -> str:
+    if delta.sensitivity is None:
+        return _ABSENT
+    low, high = delta.sensitivity
+    fragile = f", {delta.n_fragile} undefined" if delta.n_fragile else ""
+    return f"{low:+.{decimals}f} … {high:+.{decimals}f}{fragile}"
+
+
+def terminal(tables: Sequence[Table]) -> RenderableType:
+    """Everything as one rich renderable."""
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    parts: list[RenderableType] = []
+    for table in tables:
+        for sheet in sheets(table):
+            title = Text(sheet.caption, style="bold")
+            drawn = RichTable(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+            for head, left in zip(sheet.heads, sheet.left, strict=True):
+                drawn.add_column(head, justify="left" if left else "right", no_wrap=left)
+            before = None
+            for line in sheet.cells:
+                if before not in (None, line[0]) and "bpp" in sheet.heads:
+                    drawn.add_section()
+                drawn.add_row(
+                    *(Text("" if i == 0 and cell == before else cell) for i, cell in enumerate(line))
+                )
+                before = line[0]
+            parts.append(drawn)
+        parts += [Text(f"{note}", style="dim") for note in table.notes]
+        parts.append(Text(""))
+    return Group(*parts)
+
+
+def markdown(tables: Iterable[Table]) -> str:
+    """GitHub-flavoured Markdown."""
+    out: list[str] = []
+    for table in tables:
+        out += [f"## {table.title}", ""]
+        for sheet in sheets(table):
+            if sheet.caption != table.title:
+                out += [f"{sheet.caption[0].upper()}{sheet.caption[1:]}:", ""]
+            out.append(_pipe(sheet.heads))
+            out.append(_pipe(["---" if left else "---:" for left in sheet.left]))
+            out += [_pipe(line) for line in sheet.cells]
+            out.append("")
+        out += [f"- {_escaped(note)}" for note in table.notes] + [""] * bool(table.notes)
+    return "\n".join(out).rstrip() + "\n"
+
+
+def latex(tables: Iterable[Table]) -> str:
+    """LaTeX tabulars with booktabs rules, to be laid into a table environment."""
+    out = ["% needs \\usepackage{booktabs}"]
+    for table in tables:
+        for sheet in sheets(table):
+            out += [
+                f"% {sheet.caption}",
+                f"\\begin{{tabular}}{{{''.join('l' if left else 'r' for left in sheet.left)}}}",
+            ]
+            out += ["\\toprule", _tex_line(sheet.heads), "\\midrule"]
+            out += [_tex_line(line) for line in sheet.cells]
+            out += ["\\bottomrule", "\\end{tabular}", ""]
+        out += [f"% {note}" for note in table.notes] + [""] * bool(table.notes)
+    return "\n".join(out).rstrip() + "\n"
+
+
+def csv(tables: Iterable[Table]) -> str:
+    """All rows of the tables with every column, as ``icm-bench plot`` reads them back."""
+    import pandas as pd
+
+    rows = pd.concat([table.group.rows for table in tables])
+    for name in rows.columns:
+        nested = rows[name].map(lambda value: isinstance(value, dict | list))
+        if nested.any():
+            rows[name] = rows[name].where(~nested, rows[name].map(json.dumps))
+    text: str = rows.to_csv(index=False, lineterminator="\n")
+    return text
+
+
+def as_json(tables: Sequence[Table]) -> str:
+    """Rows as in ``csv`` and the BD values, as one JSON object."""
+    rows = [row for table in tables for row in _records(table.group.rows)]
+    deltas = [_comparison(table, one) for table in tables for one in table.comparisons]
+    return json.dumps({"format": 1, "rows": rows, "bd": deltas}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    held: list[dict[str, Any]] = json.loads(rows.to_json(orient="records"))
+    return held
+
+
+def _comparison(table: Table, one: Comparison) -> dict[str, Any]:
+    made: dict[str, Any] = {"task": table.group.task, "net": table.group.net, "data": table.group.data}
+    made |= {"anchor": table.anchor, "curve": one.label, "column": one.column}
+    for name, delta in (("bd_rate_percent", one.rate), ("bd_metric", one.metric)):
+        made[name] = {
+            "value": delta.value,
+            "reason": delta.reason,
+            "overlap": delta.overlap,
+            "interval": delta.interval,
+            "sensitivity": delta.sensitivity,
+            "n_fragile": delta.n_fragile,
+            "notes": delta.notes,
+        }
+    return made
+
+
+def _cell(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None or value != value:
+        return _ABSENT
+    decimals = _DECIMALS.get(name, 1)
+    return f"{value:g}" if decimals is None else f"{value:.{decimals}f}"
+
+
+def _count(got: Any, expected: Any) -> str:
+    if got != got or got is None:
+        return _ABSENT
+    return f"{got:.0f}" if expected != expected or got == expected else f"{got:.0f} of {expected:.0f}"
+
+
+def _large(value: float) -> str:
+    if value != value:
+        return _ABSENT
+    return f"{value / 1e6:.1f} M" if value >= 1e6 else f"{value:.0f}"
+
+
+def _pipe(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(_escaped(cell) for cell in cells)} |"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*").replace("<", "&lt;")
+
+
+def _tex_line(cells: Iterable[str]) -> str:
+    swaps = {"\\": r"\textbackslash{}", "β": r"$\beta$", "…": r"\dots{}", "–": "--", "·": r"$\cdot$"}
+    swaps |= {char: f"\\{char}" for char in "&%$#_{}"}
+    return " & ".join("".join(swaps.get(char, char) for char in cell) for cell in cells) + r" \\"

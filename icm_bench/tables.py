@@ -1,0 +1,163 @@
+"""Tables of results: for each task, net and data set the points, and one line per curve with its BD values.
+
+Values stay numbers until ``icm_bench.table_text`` writes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from icm_bench import bdrate
+from icm_bench.curves import Group, beta_label, find_series, groups, lossless, method_labels, one_axis, series
+from icm_bench.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LONGEST_NOTE = 160
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A curve against the anchor: BD values of one column of the rows."""
+
+    label: str
+    column: str
+    rate: bdrate.Delta
+    metric: bdrate.Delta
+
+
+@dataclass(frozen=True)
+class Table:
+    """One group: its points, what its methods cost, BD values, and notes to stand below them.
+
+    points: columns method, rate, beta, bpp, psnr, ms_ssim, the task's metrics, n_pictures, n_expected,
+    encode_ms, decode_ms (per picture), and profile and rate_kind where there is more than one; models:
+    columns method, rates, betas (how many), checkpoints, parameters (what the whole grid of rates and betas
+    needs).
+    """
+
+    group: Group
+    points: pd.DataFrame
+    models: pd.DataFrame
+    anchor: str | None = None
+    comparisons: tuple[Comparison, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def title(self) -> str:
+        """The data set, said plainly, and the net."""
+        return self.group.data if self.group.net is None else f"{self.group.data} · {self.group.net}"
+
+
+def build(
+    rows: pd.DataFrame, anchor: str | None = None, options: bdrate.Options | None = None
+) -> list[Table]:
+    """One table per task, net and data set. anchor: ``METHOD``, ``METHOD@BETA`` or a pattern whose curves are
+    pooled.
+
+    Raises UserError for an anchor that no group holds, and for curves that do not share an axis with it.
+    """
+    made, refusals = [], []
+    for group in groups(rows):
+        comparisons: tuple[Comparison, ...] = ()
+        held = None
+        if anchor is not None:
+            one_axis(group.rows, f"{group.data}: BD values")
+            try:
+                comparisons = tuple(compare(group, anchor, options or bdrate.Options()))
+                held = anchor
+            except UserError as error:
+                refusals.append(str(error))
+        notes = _notes(group, comparisons)
+        made.append(Table(group, _points(group), _models(group), held, comparisons, notes))
+    if anchor is not None and len(refusals) == len(made):
+        raise UserError(refusals[0] if refusals else f"no results to compare with {anchor!r}")
+    return made
+
+
+def compare(group: Group, anchor: str, options: bdrate.Options) -> list[Comparison]:
+    """BD values of every other curve of a group against the anchor, for the main metric and for PSNR."""
+    every = series(group.rows)
+    base = find_series(every, anchor)
+    columns = [name for name in (group.main_metric, "psnr_mean") if name]
+    made = []
+    for one in every:
+        if one.method == base.method and one.beta == base.beta and len(one.rows) == len(base.rows):
+            continue
+        for column in columns:
+            first, second = base.curve(column), one.curve(column)
+            rate = bdrate.bd_rate(first, second, options)
+            metric = bdrate.bd_metric(first, second, options)
+            made.append(Comparison(beta_label(one.label, one.beta), column, rate, metric))
+    return made
+
+
+def _points(group: Group) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = _ordered(group.rows)
+    labels = method_labels(rows)
+    keys = zip(rows["method"], rows["checkpoint"], strict=True)
+    columns: dict[str, Any] = {"method": [labels[(m, c if isinstance(c, str) else "")] for m, c in keys]}
+    columns["rate"] = [
+        "lossless" if free else f"{'' if pd.isna(name) else name} {rate:g}".strip()
+        for name, rate, free in zip(rows["rate_name"], rows["rate"], lossless(rows), strict=True)
+    ]
+    columns |= {"beta": rows["beta"], "bpp": rows["bpp"], "psnr": _finite(rows["psnr_mean"])}
+    columns["ms_ssim"] = rows["ms_ssim_mean"]
+    columns |= {name: rows[name] for name in group.metrics}
+    columns |= {"n_pictures": rows["n_pictures"], "n_expected": rows["n_expected"]}
+    for name in ("encode", "decode"):
+        columns[f"{name}_ms"] = 1000 * rows[f"{name}_s"].astype(float) / rows["n_pictures"]
+    for name in ("profile", "rate_kind"):
+        if rows[name].nunique() > 1:
+            columns[name] = rows[name]
+    made = pd.DataFrame(columns, index=rows.index).reset_index(drop=True)
+    optional = {"beta", "psnr", "ms_ssim", "encode_ms", "decode_ms"}
+    return made.drop(columns=[name for name in made.columns if name in optional and made[name].isna().all()])
+
+
+def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
+    """The uncompressed line first, then by method, by bits of the rate, by beta."""
+    keyed = rows.assign(_coded=~lossless(rows))
+    keyed["_bits"] = keyed.groupby(["method", "checkpoint", "rate"], dropna=False)["bpp"].transform("max")
+    keyed = keyed.sort_values(["_coded", "method", "checkpoint", "_bits", "rate", "beta"], kind="stable")
+    return keyed.drop(columns=["_coded", "_bits"])
+
+
+def _finite(column: pd.Series) -> pd.Series:
+    """PSNR of an exact copy is infinite: shown as absent."""
+    import numpy as np
+
+    return column.astype(float).replace([np.inf, -np.inf], np.nan)
+
+
+def _models(group: Group) -> pd.DataFrame:
+    import pandas as pd
+
+    coded = group.rows[~lossless(group.rows)]
+    labels = method_labels(coded)
+    made = []
+    for (method, checkpoint), part in coded.groupby(["method", "checkpoint"], dropna=False, sort=True):
+        label = labels[(str(method), checkpoint if isinstance(checkpoint, str) else "")]
+        counts = {"rates": part["rate"].nunique(), "betas": part["beta"].nunique() or float("nan")}
+        cost = {name: float(part[name].max()) for name in ("checkpoints", "parameters")}
+        made.append({"method": label} | counts | cost)
+    return pd.DataFrame.from_records(made, columns=["method", "rates", "betas", "checkpoints", "parameters"])
+
+
+def _notes(group: Group, comparisons: tuple[Comparison, ...]) -> tuple[str, ...]:
+    made = []
+    for _, row in group.rows[group.rows["error"].notna()].iterrows():
+        text = " ".join(str(row["error"]).split())
+        where = f"{row['method']} at {row['rate_name']} {row['rate']:g}"
+        more = f" (and {row['n_failed'] - 1:.0f} more)" if row["n_failed"] > 1 else ""
+        made.append(
+            f"{where}: {text if len(text) <= _LONGEST_NOTE else text[: _LONGEST_NOTE - 1] + '…'}{more}"
+        )
+    for one in comparisons:
+        for delta, name in ((one.rate, "BD-rate"), (one.metric, "BD-metric")):
+            made += [f"{one.label}, {name} ({one.column}): {note}" for note in delta.notes]
+    return tuple(dict.fromkeys(made))

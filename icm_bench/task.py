@@ -1,0 +1,150 @@
+"""The contract of a task: what a machine does with pictures.
+
+    samples() --picture--> predict --evidence--> score
+
+``predict`` is a map over pictures, ``score`` a reduction over evidence. That split makes a run resumable,
+distributable and re-scorable without coding anything again. A task never knows which codec made its picture.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from icm_bench.errors import UserError
+from icm_bench.spec import format_spec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Image = np.ndarray  # uint8 (H, W, 3) sRGB
+
+#: One small JSON-able record per picture and net.
+Evidence = Any
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture of a data set: its id (stable, unique in the set) and where it lies."""
+
+    id: str
+    path: Path
+
+    def read(self) -> Image:
+        """The picture as uint8 (H, W, 3) sRGB. Raises PictureError naming the file."""
+        from icm_bench.images import read_picture
+
+        return read_picture(self.path)
+
+
+class Net(ABC):
+    """A frozen network with its own preprocessing: uint8 pictures in, plain outputs out.
+
+    kind "classification": ``predict`` gives for each picture the class indices, best first (at least five where
+    there are five). "detection": {"boxes": (n, 4) float x1 y1 x2 y2 in pixels of the picture, "scores": (n,),
+    "labels": (n,) category ids of the data set}. "segmentation": uint8 (H, W) train ids at the size asked for.
+    """
+
+    kind: ClassVar[str]
+    #: The canonical spec string, as stored in rows.
+    spec: str
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Hex digest over weights and preprocessing. Cheap: reads files, builds no network."""
+
+    @abstractmethod
+    def setup(self, device: str = "cpu") -> None:
+        """Build the network and load the weights, off the clock. Raises UserError with the exact fix."""
+
+    @abstractmethod
+    def predict(self, pictures: Sequence[Image]) -> list[Any]:
+        """Outputs for a few pictures (of equal or different sizes), in their order."""
+
+    @property
+    def input_pixels(self) -> int | None:
+        """Pixels of the last tensor the network saw for one picture, where they are fixed; else None."""
+        return None
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """One data set and how nets are scored on it. Subclasses are frozen dataclasses in ``tasks/<name>.py``.
+
+    data: the data set's root; None takes the built-in mini set.
+    """
+
+    data: str | None = None
+
+    #: The name in the registry.
+    name: ClassVar[str]
+    #: Which kind of net it takes; None for a task without nets.
+    net_kind: ClassVar[str | None] = None
+    #: Metrics that ``score`` gives, the main one first. Percentages in 0 .. 100.
+    metrics: ClassVar[tuple[str, ...]] = ()
+    higher_is_better: ClassVar[bool] = True
+    #: Specs of the nets used when the user names none: (on the mini set, on real data).
+    mini_nets: ClassVar[tuple[str, ...]] = ()
+    default_nets: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def main_metric(self) -> str | None:
+        """The metric that curves are drawn of."""
+        return self.metrics[0] if self.metrics else None
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Parameters that differ from their defaults."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default
+        }
+
+    @property
+    def spec(self) -> str:
+        """The canonical spec string."""
+        return format_spec(self.name, self.params)
+
+    @property
+    def nets(self) -> tuple[str, ...]:
+        """Specs of the nets to use when the user names none."""
+        return self.mini_nets if self.data is None else self.default_nets
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """What the data is, in plain words: "coco (built-in mini set, synthetic)", "coco val2017, 94 of 5000"."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Hex digest of the data set: picture names and sizes, labels. Cheap: decodes no picture."""
+
+    @abstractmethod
+    def samples(self) -> Sequence[Sample]:
+        """All pictures in a fixed order. Raises UserError saying which layout was expected and what was found."""
+
+    def net(self, spec: str, weights: str | None = None) -> Net:
+        """The network of a spec; weights: a file instead of its own. Raises UserError for an unsuitable one."""
+        raise UserError(f"task {self.name} takes no networks, and {spec!r} was given: leave --net out")
+
+    def evidence(self, sample: Sample, output: Any) -> Evidence:
+        """Turn a net's output for one picture into a small JSON-able record (with the label's share where needed)."""
+        return None
+
+    def predict(self, net: Net, samples: Sequence[Sample], pictures: Sequence[Image]) -> list[Evidence]:
+        """Evidence for decoded pictures of these samples, in their order."""
+        return [self.evidence(s, out) for s, out in zip(samples, net.predict(pictures), strict=True)]
+
+    @abstractmethod
+    def score(self, evidence: Mapping[str, Evidence]) -> dict[str, float]:
+        """Metrics over the evidence, keyed by sample id. Only samples present are scored (a subset is allowed).
+
+        Returns floats under the names in ``metrics`` and counts such as ``n_classes``; never NaN.
+        """

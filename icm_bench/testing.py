@@ -1,0 +1,195 @@
+"""The conformance kit: what every codec must hold to, for free. Needs pytest.
+
+    @pytest.fixture(scope="module")
+    def method():
+        return registry.method("mine")
+
+    class TestMine(MethodTests):
+        pass
+
+The codec is asked for by its spec, so that a plug-in is tested as users will meet it. The fixture may as well stand
+in the class. Random damage and pictures are seeded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from icm_bench import registry
+from icm_bench.bitstream import Bitstream
+from icm_bench.errors import BitstreamError
+from icm_bench.images import read_picture
+from icm_bench.method import Beta, Method
+
+#: Bytes that the container may add to the payload of a one-layer stream.
+MAX_HEADER_BYTES = 16
+
+_DECODE = """
+import sys
+from icm_bench import registry
+from icm_bench.bitstream import Bitstream
+from icm_bench.images import write_png
+stream, spec, folder = sys.argv[1:]
+method = registry.method(spec)
+method.setup()
+with open(stream, "rb") as file:
+    bitstream = Bitstream.from_bytes(file.read())
+for index, picture in enumerate(method.decode(bitstream, method.betas)):
+    write_png(f"{folder}/{index}.png", picture)
+"""
+
+
+@cache
+def textured_picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """A uint8 (H, W, 3) picture with a natural 1/f spectrum and coloured edges; the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None, :]
+    fall = 1 / np.maximum(np.hypot(rows, columns), 1 / max(height, width))
+    channels = [np.fft.ifft2(np.fft.fft2(rng.normal(size=(height, width))) * fall).real for _ in range(3)]
+    grey = channels[0]
+    noise = np.stack([grey + 0.4 * channel for channel in channels], axis=2)
+    picture = 128 + 48 * noise / max(float(noise.std()), 1e-9)
+    picture[height // 4 : height // 2, width // 3 : width // 2] += (60, -30, -60)
+    picture = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    picture.flags.writeable = False
+    return picture
+
+
+class MethodTests:
+    """Tests that any codec must pass. A subclass gives the fixture ``method``."""
+
+    #: (height, width) of the pictures coded.
+    sizes: ClassVar[tuple[tuple[int, int], ...]] = ((64, 64), (1, 1), (17, 33), (129, 65))
+
+    @pytest.fixture
+    def ready(self, method: Method) -> Method:
+        """The codec, set up."""
+        method.setup()
+        return method
+
+    def test_round_trip_keeps_type_and_size(self, ready: Method) -> None:
+        for height, width in self.sizes:
+            picture = textured_picture(height, width)
+            for decoded in _decode(ready, _encode(ready, picture), ready.betas):
+                assert decoded.dtype == np.uint8, f"{decoded.dtype} at {width}x{height}"
+                assert decoded.shape == picture.shape, f"{decoded.shape}, not {picture.shape}"
+                if ready.lossless:
+                    assert np.array_equal(decoded, picture), f"a lossless codec changed {width}x{height}"
+
+    def test_input_is_left_alone(self, ready: Method) -> None:
+        picture = textured_picture(17, 33).copy()
+        before = picture.copy()
+        first = _encode(ready, picture)
+        assert np.array_equal(picture, before), "encode wrote into the picture it was given"
+        views = np.ascontiguousarray(picture[:, ::-1])[:, ::-1]
+        assert _encode(ready, views).to_bytes() == first.to_bytes(), "a strided view of the picture is coded otherwise"
+
+    def test_container_holds_what_the_decoder_needs(self, ready: Method) -> None:
+        picture = textured_picture(17, 33)
+        stream = _encode(ready, picture)
+        again = Bitstream.from_bytes(stream.to_bytes())
+        assert again == stream, "the stream does not survive its bytes"
+        assert (again.height, again.width) == picture.shape[:2]
+        if len(stream.layers) == 1:
+            overhead = len(stream.to_bytes()) - len(stream.layers[0][1])
+            assert overhead <= MAX_HEADER_BYTES, f"{overhead} bytes of header"
+
+    def test_decodes_from_bytes_alone_in_a_fresh_process(self, ready: Method, tmp_path: Path) -> None:
+        stream = _encode(ready, textured_picture(129, 65))
+        (tmp_path / "picture.icm").write_bytes(stream.to_bytes())
+        command = [sys.executable, "-c", _DECODE, "picture.icm", ready.spec, "."]
+        paths = [str(Path(path or ".").absolute()) for path in sys.path]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        for index, here in enumerate(_decode(ready, stream, ready.betas)):
+            there = read_picture(tmp_path / f"{index}.png")
+            assert np.array_equal(here, there), "another process decodes other pixels"
+
+    def test_same_picture_same_bytes(self, ready: Method) -> None:
+        picture = textured_picture(64, 64)
+        other = registry.method(ready.spec)
+        other.setup()
+        assert _encode(ready, picture).to_bytes() == _encode(other, picture).to_bytes()
+
+    def test_spec_json_and_pickle_survive(self, ready: Method) -> None:
+        assert registry.method(ready.spec) == ready, "the spec string makes another codec"
+        assert type(ready)(**json.loads(json.dumps(ready.params))) == ready, "the parameters do not survive JSON"
+        assert pickle.loads(pickle.dumps(ready)) == ready
+        json.dumps(ready.provenance())
+
+    def test_bytes_grow_along_the_rate_axis(self, ready: Method) -> None:
+        axis = ready.rate
+        for point in axis.points:
+            assert axis.reason_against(point) is None, axis.reason_against(point)
+        if axis.more_bits == "none":
+            assert len(axis.points) == 1, "a rate axis without a direction has one point"
+            return
+        points = sorted(axis.points, reverse=axis.more_bits == "down")
+        sizes = [len(ready.encode(textured_picture(129, 129), point).to_bytes()) for point in points]
+        assert sizes == sorted(set(sizes)), f"{axis.name} {points} gives {sizes} bytes"
+
+    def test_charged_layers_are_enough(self, ready: Method) -> None:
+        stream = _encode(ready, textured_picture(64, 64))
+        assert tuple(name for name, _ in stream.layers) == ready.layer_names
+        whole = _decode(ready, stream, ready.betas)
+        for beta, expected in zip(ready.betas, whole, strict=True):
+            assert set(ready.layers(beta)) <= set(ready.layer_names)
+            sent = Bitstream.from_bytes(stream.only(ready.layers(beta)).to_bytes())
+            assert np.array_equal(_decode(ready, sent, [beta])[0], expected), f"beta {beta} used an uncharged layer"
+
+    def test_truncated_bytes_are_refused(self, ready: Method) -> None:
+        data = _encode(ready, textured_picture(64, 64)).to_bytes()
+        for kept in (0, 1, 5, len(data) // 2, len(data) - 1):
+            with pytest.raises(BitstreamError):
+                _decode(ready, Bitstream.from_bytes(data[:kept]), ready.betas)
+
+    def test_damaged_layers_never_surprise(self, ready: Method) -> None:
+        """Bytes damaged in spite of a fitting checksum: a BitstreamError, or a picture of the declared size."""
+        stream = _encode(ready, textured_picture(64, 64))
+        for damaged in _damaged(stream):
+            try:
+                pictures = _decode(ready, damaged, ready.betas)
+            except BitstreamError:
+                continue
+            for picture in pictures:
+                assert picture.shape == (damaged.height, damaged.width, 3)
+                assert picture.dtype == np.uint8
+
+
+def _encode(method: Method, picture: np.ndarray) -> Bitstream:
+    points = method.rate.points
+    return method.encode(picture, points[len(points) // 2])
+
+
+def _decode(method: Method, stream: Bitstream, betas: Sequence[Beta]) -> list[np.ndarray]:
+    pictures = list(method.decode(stream, betas))
+    assert len(pictures) == len(betas), f"{len(pictures)} pictures for {len(betas)} betas"
+    return pictures
+
+
+def _damaged(stream: Bitstream) -> list[Bitstream]:
+    """Streams with one layer cut, emptied or with flipped bits, and one that declares another size."""
+    rng = np.random.default_rng(0)
+    made = [Bitstream(stream.method, stream.checkpoint, 200, 31, stream.rate, stream.layers)]
+    for index, (name, data) in enumerate(stream.layers):
+        flipped = bytearray(data)
+        for at in rng.integers(0, max(1, len(data)), 4):
+            if data:
+                flipped[at] ^= 1 << int(rng.integers(0, 8))
+        for bad in (b"", data[:1], data[: len(data) // 2], data + b"\0" * 7, bytes(flipped), rng.bytes(len(data))):
+            layers = (*stream.layers[:index], (name, bad), *stream.layers[index + 1 :])
+            made.append(Bitstream(stream.method, stream.checkpoint, stream.width, stream.height, stream.rate, layers))
+    return made
+

@@ -1,0 +1,146 @@
+"""The unit of work and its result: one picture at one rate of one method. Plain data that travels between
+processes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from icm_bench.method import Beta
+from icm_bench.task import Sample
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One net of one task. key: "task key, newline, net fingerprint", what its evidence is kept under."""
+
+    key: str
+    task: str
+    net: str | None
+    weights: str | None = None
+
+
+@dataclass(frozen=True)
+class Coder:
+    """A method as its streams are kept: its spec, every parameter that matters in ``key``, its weights'
+    digest.
+    """
+
+    key: str
+    spec: str
+    checkpoint: str
+
+
+@dataclass(frozen=True)
+class Context:
+    """What units refer to by index, and how the run was asked to work. Specs only: each process makes its
+    own objects.
+    """
+
+    coders: tuple[Coder, ...]
+    subjects: tuple[Subject, ...]
+    device: str = "cpu"
+    seed: int = 0
+    profile: str = "orig"
+
+
+@dataclass(frozen=True)
+class Want:
+    """Evidence that is missing: of this subject (index), for this sample, at these betas."""
+
+    subject: int
+    sample: Sample
+    betas: tuple[Beta, ...]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is missing of one stream. key: the stream's key; picture: sha256 of the file; coder: index.
+
+    betas: every beta to decode, in order; measure: those whose quality is missing too; stream: the
+    container's bytes when they are stored already; cells: the plan's cells that wait for this unit.
+    """
+
+    key: str
+    coder: int
+    rate: float
+    picture: str
+    sample: Sample
+    betas: tuple[Beta, ...]
+    measure: frozenset[Beta]
+    wants: tuple[Want, ...] = ()
+    stream: bytes | None = None
+    cells: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A stream, as made: ``data`` is the whole container."""
+
+    method: str
+    checkpoint: str
+    rate: float
+    picture: str
+    profile: str
+    width: int
+    height: int
+    data: bytes
+    encode_s: float
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Quality at one beta. n_bytes, layer_bytes: what a receiver at that beta needs, header included, and by
+    layer.
+
+    squared_error: exact sum over all pixels and channels, 8-bit levels squared; decode_s: the one decode's
+    seconds, shared equally among the betas that were blended from it.
+    """
+
+    beta: Beta
+    n_bytes: int
+    layer_bytes: dict[str, int]
+    squared_error: int
+    ms_ssim: float | None
+    decode_s: float
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Evidence of one subject for one sample at one beta: deflated JSON. predict_s: its share of the
+    net's call.
+    """
+
+    subject: str
+    beta: Beta
+    sample: str
+    predict_s: float
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong: stage "read", "encode", "decode", "predict" or "worker"; subject "" when it hits all
+    nets.
+
+    A failure with beta None and an empty subject hits the whole unit.
+    """
+
+    stage: str
+    error: str
+    subject: str = ""
+    beta: Beta = None
+    sample: str = ""
+
+
+@dataclass(frozen=True)
+class UnitResult:
+    """All that was made of a unit; what succeeded before a failure is kept."""
+
+    key: str
+    stream: Coded | None = None
+    decodes: tuple[Decoded, ...] = ()
+    evidence: tuple[Seen, ...] = ()
+    failures: tuple[Failure, ...] = ()

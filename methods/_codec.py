@@ -1,0 +1,171 @@
+"""A released codec at work: pictures to layers of real bytes and back.
+
+What the entropy decoder depends on (hyper-latent, means, scale indexes, tables) is computed in whole numbers on the
+CPU; only the transforms run in floating point, on any device.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from icm_bench.methods._entropy import SYMBOL_LIMIT, Decoder, Encoder, Tables
+from icm_bench.methods._integer import ACTIVATION_BITS, IntegerHyperSynthesis, to_fixed
+from icm_bench.methods._networks import (
+    CONTEXT_LIMIT,
+    HYPER_STRIDE,
+    INDEX_OFFSET,
+    INDEX_SLOPE,
+    LATENT_STRIDE,
+    SCALE_LEVELS,
+    Branch,
+    CodecConfig,
+    pad_to,
+)
+from icm_bench.methods._release import load_floats, load_layers, load_tables, read
+from torch import Tensor
+
+from icm_bench.errors import BitstreamError
+
+HYPER_LIMIT = 127
+
+
+@dataclass(frozen=True)
+class Latent:
+    """A quantised latent: exact (1, m, h, w) int64 in units of 2^-12."""
+
+    exact: Tensor
+
+    def values(self, device: str) -> Tensor:
+        """As float32."""
+        return (self.exact.double() * 2.0**-ACTIVATION_BITS).float().to(device)
+
+    @property
+    def context(self) -> Tensor:
+        """What the auxiliary entropy model sees."""
+        limit = int(CONTEXT_LIMIT) << ACTIVATION_BITS
+        return self.exact.clamp(-limit, limit)
+
+
+class BranchCodec:
+    """One layer of the stream: a branch's transforms and its exact entropy model."""
+
+    def __init__(self, config: CodecConfig, tensors: dict[str, Tensor], name: str, device: str) -> None:
+        self.net = Branch(config, auxiliary=name == "auxiliary").eval()
+        load_floats(self.net, tensors, f"{name}.")
+        self.net.to(device, memory_format=torch.channels_last)
+        self.h_s = IntegerHyperSynthesis(
+            load_layers(tensors, f"{name}.h_s."), int(INDEX_SLOPE), int(INDEX_OFFSET), SCALE_LEVELS - 1
+        )
+        self.prior = load_tables(tensors, f"{name}.prior")
+        self.scales: Tables = load_tables(tensors, "scales")
+        self.config, self.device = config, device
+
+    def encode(self, x: Tensor, rate: float, context: Latent | None = None) -> tuple[bytes, Latent]:
+        """Code a padded input (1, c, 16h, 16w) at a gain level: the layer's bytes and the latent they stand for."""
+        gain, _ = self._gains(rate)
+        y = self.net.g_a(x) * gain
+        z = self.net.h_a(pad_to(y, HYPER_STRIDE)).round().clamp(-HYPER_LIMIT, HYPER_LIMIT).cpu().long()
+        mean, index = self._model(z, context, (y.shape[-2], y.shape[-1]))
+        symbols = (y.cpu().double() - mean.double() * 2.0**-ACTIVATION_BITS).round()
+        symbols = symbols.clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT).long()
+        coder = Encoder()
+        coder.put(_numpy(z), _channels(z.shape), self.prior)
+        coder.put(_numpy(symbols), _numpy(index), self.scales)
+        return coder.finish(), _latent(symbols, mean)
+
+    def decode(self, data: bytes, latent_size: tuple[int, int], context: Latent | None = None) -> Latent:
+        """The latent from a layer's bytes, exactly as the encoder had it."""
+        height, width = latent_size
+        z_shape = (1, self.config.n, -(-height // HYPER_STRIDE), -(-width // HYPER_STRIDE))
+        if not data:
+            raise BitstreamError("the stream has an empty layer")
+        coder = Decoder(data, self.config.n * z_shape[2] * z_shape[3] + self.config.m * height * width)
+        z = coder.get(_channels(z_shape), self.prior)
+        z = np.clip(z, -HYPER_LIMIT, HYPER_LIMIT).astype(np.int64)
+        mean, index = self._model(torch.from_numpy(z), context, latent_size)
+        symbols = torch.from_numpy(coder.get(_numpy(index), self.scales).astype(np.int64))
+        return _latent(symbols, mean)
+
+    def synthesise(self, latent: Latent, rate: float, x1: Tensor | None = None) -> Tensor:
+        """The picture (primary) or the residual (auxiliary), (1, 3, 16h, 16w), not clipped."""
+        _, inverse = self._gains(rate)
+        y = latent.values(self.device).contiguous(memory_format=torch.channels_last)
+        picture: Tensor = self.net.g_s(y * inverse, x1 if self.net.conditional else None)
+        return picture
+
+    def _model(self, z: Tensor, context: Latent | None, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        exact = context.context if context is not None and self.net.context else None
+        return self.h_s(z, exact, size)
+
+    def _gains(self, rate: float) -> tuple[Tensor, Tensor]:
+        gain, inverse = self.net.gains(torch.tensor([rate], device=self.device))
+        return gain, inverse
+
+
+class Codec:
+    """A released checkpoint, ready to code."""
+
+    def __init__(self, checkpoint: Path, device: str = "cpu") -> None:
+        self.config, tensors = read(checkpoint)
+        self.device = device
+        self.primary = BranchCodec(self.config, tensors, "primary", device)
+        self.auxiliary = (
+            BranchCodec(self.config, tensors, "auxiliary", device) if self.config.auxiliary else None
+        )
+
+    @torch.inference_mode()
+    def encode(self, image: np.ndarray, rate: float) -> dict[str, bytes]:
+        """uint8 (H, W, 3) to layers: "primary", and "auxiliary" where the checkpoint has that branch."""
+        x = self._tensor(image)
+        data, latent = self.primary.encode(x, rate)
+        layers = {"primary": data}
+        if self.auxiliary is not None:
+            x1 = self.primary.synthesise(latent, rate)
+            layers["auxiliary"], _ = self.auxiliary.encode(torch.cat([x - x1, x1], 1), rate, latent)
+        return layers
+
+    @torch.inference_mode()
+    def decode(
+        self, layers: dict[str, bytes], size: tuple[int, int], rate: float
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """x1 and, if its layer is given, the residual r: float32 (H, W, 3) in 0 .. 255, not clipped."""
+        if not 0 <= rate <= self.config.levels - 1:
+            raise BitstreamError(
+                f"the stream has gain level {rate:g}, this checkpoint goes to {self.config.levels - 1}"
+            )
+        latent_size = (-(-size[0] // LATENT_STRIDE), -(-size[1] // LATENT_STRIDE))
+        latent = self.primary.decode(layers["primary"], latent_size)
+        x1 = self.primary.synthesise(latent, rate)
+        if "auxiliary" not in layers or self.auxiliary is None:
+            return _picture(x1, size), None
+        second = self.auxiliary.decode(layers["auxiliary"], latent_size, latent)
+        return _picture(x1, size), _picture(self.auxiliary.synthesise(second, rate, x1), size)
+
+    def _tensor(self, image: np.ndarray) -> Tensor:
+        x = torch.from_numpy(image).to(self.device).permute(2, 0, 1)[None].float() / 255
+        return pad_to(x, LATENT_STRIDE).contiguous(memory_format=torch.channels_last)
+
+
+def quantise_picture(values: np.ndarray) -> np.ndarray:
+    """Clip to 0 .. 255 and round to uint8: the last step of every decoder. Not-a-number becomes black."""
+    return np.rint(np.clip(np.nan_to_num(values), 0, 255)).astype(np.uint8)
+
+
+def _picture(x: Tensor, size: tuple[int, int]) -> np.ndarray:
+    values: np.ndarray = (x[0, :, : size[0], : size[1]].permute(1, 2, 0) * 255).cpu().numpy()
+    return values
+
+
+def _latent(symbols: Tensor, mean: Tensor) -> Latent:
+    return Latent(to_fixed(symbols).long() + mean)
+
+
+def _channels(shape: tuple[int, ...] | torch.Size) -> np.ndarray:
+    return np.broadcast_to(np.arange(shape[1], dtype=np.int32)[None, :, None, None], shape)
+
+
+def _numpy(x: Tensor) -> np.ndarray:
+    return x.numpy().astype(np.int32)

@@ -1,0 +1,232 @@
+"""Training recipes of the learned codecs: rate + distortion first, cognition and the auxiliary branch on top."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from icm_bench.methods._moco import Backbone, Negatives
+from icm_bench.methods._networks import CodecNet
+from torch import Tensor
+
+from icm_bench.training.data import CropSampler
+from icm_bench.training.loop import Recipe
+
+EVALUATION_SIDE, EVALUATION_COUNT = 192, 12
+
+
+@dataclass(frozen=True)
+class RateRange:
+    """Lambda per gain level, geometric from low to high; loss = bits per pixel + lambda 255^2 MSE."""
+
+    low: float = 0.0009
+    high: float = 0.025
+
+    def at(self, rate: Tensor, levels: int) -> Tensor:
+        """Lambda (B,) for real-valued levels (B,)."""
+        return self.low * (self.high / self.low) ** (rate / (levels - 1))
+
+
+def to_tensor(pictures: np.ndarray, device: str = "cpu") -> Tensor:
+    """uint8 (B, H, W, 3) to float (B, 3, H, W) in 0 .. 1, channels last in memory."""
+    return torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).float().div_(255)
+
+
+class MseRecipe(Recipe):
+    """Variable-rate hyperprior for MSE: every picture of a batch draws its level, with that level's lambda."""
+
+    def __init__(self, net: CodecNet, crops: CropSampler, rates: RateRange, device: str = "cpu") -> None:
+        self.model = net.to(device, memory_format=torch.channels_last)
+        self.crops, self.rates, self.device = crops, rates, device
+
+    def batch(self, step: int) -> np.ndarray:
+        return self.crops(step)
+
+    def loss(self, batch: np.ndarray) -> tuple[Tensor, dict[str, float]]:
+        x = to_tensor(batch, self.device)
+        levels = self.model.config.levels
+        rate = draw_levels(len(x), levels, self.device)
+        with torch.autocast(x.device.type, torch.bfloat16):
+            out = self.model.primary(x, rate)
+        mse = (out["x_hat"] - x).square().mean((1, 2, 3))
+        bpp = out["bits"] / (x.shape[-1] * x.shape[-2])
+        weight = self.rates.at(rate, levels)
+        # Dividing by lambda's root keeps high rates from drowning the low ones in the gradient.
+        loss = ((bpp + weight * 255**2 * mse) / (weight / self.rates.low).sqrt()).mean()
+        numbers = {"bpp": bpp.mean().item(), "psnr": (-10 * mse.detach().log10()).mean().item()}
+        return loss, numbers
+
+    def evaluate(self) -> dict[str, float]:
+        numbers = {}
+        pictures = self.crops.held_out(EVALUATION_COUNT, EVALUATION_SIDE)
+        groups = np.array_split(pictures, len(self.crops.pools))
+        for name, group in zip(self.crops.fingerprints, groups, strict=True):
+            x = to_tensor(group, self.device)
+            for level in range(self.model.config.levels):
+                rate = torch.full((len(x),), float(level), device=self.device)
+                for key, values in self.measure(x, rate).items():
+                    numbers[f"{name}_{key}{level}"] = values.mean().item()
+        return numbers
+
+    def measure(self, x: Tensor, rate: Tensor) -> dict[str, Tensor]:
+        """Numbers (B,) for pictures (B, 3, H, W) in 0 .. 1 at gain levels (B,), bits estimated."""
+        out = self.model.primary(x, rate)
+        mse = (out["x_hat"].clamp(0, 1) - x).square().mean((1, 2, 3))
+        return {"bpp": out["bits"] / (x.shape[-1] * x.shape[-2]), "psnr": -10 * mse.log10()}
+
+
+@dataclass(frozen=True)
+class CognitionLoss:
+    """Weights of stage I; all that the paper leaves open is a field.
+
+    matching: feature distance at every depth, each divided by the energy of the original's features; contrastive:
+    InfoNCE of the embeddings; local: squared excess of x1 outside 0 .. 1; pixel: plain MSE. low, high: the weight
+    of the whole against bits per pixel, at the lowest and the highest gain level. depths: how many of the
+    backbone's maps are matched, from the deepest.
+    """
+
+    matching: float = 1.0
+    contrastive: float = 0.02
+    local: float = 1.0
+    pixel: float = 1.0
+    low: float = 0.25
+    high: float = 4.0
+    depths: int = 4
+    temperature: float = 0.2
+
+
+class CognitionRecipe(MseRecipe):
+    """Stage I: the primary branch under the eyes of a frozen self-supervised backbone."""
+
+    def __init__(
+        self,
+        net: CodecNet,
+        crops: CropSampler,
+        backbone: Backbone,
+        weights: CognitionLoss,
+        device: str = "cpu",
+    ) -> None:
+        super().__init__(net, crops, RateRange(weights.low, weights.high), device)
+        self.backbone = backbone.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+        self.weights = weights
+        self.negatives = Negatives(backbone.dim, 4096).to(device)
+
+    def loss(self, batch: np.ndarray) -> tuple[Tensor, dict[str, float]]:
+        x = to_tensor(batch, self.device)
+        levels = self.model.config.levels
+        rate = draw_levels(len(x), levels, self.device)
+        with torch.autocast(x.device.type, torch.bfloat16):
+            out = self.model.primary(x, rate)
+            x1 = out["x_hat"]
+            seen = self.backbone.features(x1)
+            with torch.no_grad():
+                original = self.backbone.features(x)
+        bpp = out["bits"] / (x.shape[-1] * x.shape[-2])
+        weights = self.weights
+        matching = feature_distance(seen[-weights.depths :], original[-weights.depths :])
+        with torch.no_grad():
+            key = self.backbone.embed(original)
+        contrast, accuracy = self.negatives.contrast(self.backbone.embed(seen), key, weights.temperature)
+        self.negatives.push(key)
+        local = (x1 - x1.clamp(0, 1)).square().mean((1, 2, 3))
+        mse = (x1 - x).square().mean((1, 2, 3))
+        cognition = (
+            weights.matching * matching
+            + weights.contrastive * contrast
+            + 100 * (weights.local * local + weights.pixel * mse)
+        )
+        scale = self.rates.at(rate, levels)
+        loss = ((bpp + scale * cognition) / (scale / self.rates.low).sqrt()).mean()
+        numbers = {
+            "bpp": bpp.mean().item(),
+            "psnr": (-10 * mse.detach().log10()).mean().item(),
+            "matching": matching.mean().item(),
+            "contrast": contrast.item(),
+            "accuracy": accuracy,
+            "local": local.mean().item(),
+        }
+        return loss, numbers
+
+    def measure(self, x: Tensor, rate: Tensor) -> dict[str, Tensor]:
+        numbers = super().measure(x, rate)
+        x1 = self.model.primary(x, rate)["x_hat"]
+        numbers["matching"] = feature_distance(self.backbone.features(x1), self.backbone.features(x))
+        return numbers
+
+
+class AuxiliaryRecipe(MseRecipe):
+    """Stage II: the primary branch is frozen, the auxiliary branch learns what is left over."""
+
+    def __init__(self, net: CodecNet, crops: CropSampler, rates: RateRange, device: str = "cpu") -> None:
+        super().__init__(net, crops, rates, device)
+        net.primary.requires_grad_(False)
+
+    def loss(self, batch: np.ndarray) -> tuple[Tensor, dict[str, float]]:
+        x = to_tensor(batch, self.device)
+        levels = self.model.config.levels
+        rate = draw_levels(len(x), levels, self.device)
+        self.model.primary.eval()
+        with torch.autocast(x.device.type, torch.bfloat16):
+            x_hat, bits, first = self._both(x, rate)
+        mse = (x_hat - x).square().mean((1, 2, 3))
+        pixels = x.shape[-1] * x.shape[-2]
+        bpp = bits / pixels
+        weight = self.rates.at(rate, levels)
+        loss = ((bpp + weight * 255**2 * mse) / (weight / self.rates.low).sqrt()).mean()
+        numbers = {
+            "bpp": bpp.mean().item(),
+            "bpp_primary": (first / pixels).mean().item(),
+            "psnr": (-10 * mse.detach().log10()).mean().item(),
+        }
+        return loss, numbers
+
+    def _both(self, x: Tensor, rate: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The picture at beta = 0, the auxiliary layer's bits and the primary layer's bits."""
+        assert self.model.auxiliary is not None
+        with torch.no_grad():
+            first = self.model.primary(x, rate)
+        x1 = first["x_hat"]
+        second = self.model.auxiliary(torch.cat([x - x1, x1], 1), rate, x1, first["y"])
+        return x1 + second["x_hat"], second["bits"], first["bits"]
+
+    def measure(self, x: Tensor, rate: Tensor) -> dict[str, Tensor]:
+        x_hat, bits, first = self._both(x, rate)
+        pixels = x.shape[-1] * x.shape[-2]
+        mse = (x_hat.clamp(0, 1) - x).square().mean((1, 2, 3))
+        return {"bpp": (bits + first) / pixels, "bpp_primary": first / pixels, "psnr": -10 * mse.log10()}
+
+
+def feature_distance(seen: list[Tensor], original: list[Tensor]) -> Tensor:
+    """Squared distance of feature maps, each depth divided by its own energy, summed over depths: (B,)."""
+    total = torch.zeros(len(seen[0]), device=seen[0].device)
+    for a, b in zip(seen, original, strict=True):
+        energy = b.float().square().mean((1, 2, 3)).clamp(min=1e-6)
+        total = total + (a.float() - b.float()).square().mean((1, 2, 3)) / energy
+    return total
+
+
+def draw_levels(n: int, levels: int, device: str) -> Tensor:
+    """Real-valued gain levels (n,); half of them whole, so that the levels themselves are trained too."""
+    rate = torch.rand(n, device=device) * (levels - 1)
+    return torch.where(torch.rand(n, device=device) < 0.5, rate.round(), rate)
+
+
+@torch.no_grad()
+def start_auxiliary(net: CodecNet, trained: CodecNet) -> None:
+    """Start the auxiliary branch from a codec trained for MSE, wherever the shapes agree.
+
+    The first layer's filters for the residual are the trained ones, those for x1 begin at zero.
+    """
+    assert net.auxiliary is not None
+    source = trained.primary.state_dict()
+    for key, value in net.auxiliary.state_dict().items():
+        if key == "g_a.0.weight":
+            value.zero_()
+            value[:, :3] = source[key]
+        elif key in source and source[key].shape == value.shape:
+            value.copy_(source[key])
+        elif key.startswith("g_s.up.") and key in source:
+            # Rows for the features of x1 begin at zero: at first the synthesis is the trained one.
+            value.zero_()
+            value[: source[key].shape[0]] = source[key]

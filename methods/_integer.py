@@ -1,0 +1,106 @@
+"""Convolution networks computed exactly: integers held in float64, so that no machine can round differently.
+
+Activations are whole numbers in units of 2^-12, clipped to +-2^19; weights are 16-bit whole numbers in units of
+2^-shift. A sum of 2^11 such products stays below 2^45, far inside the 2^53 up to which float64 is exact: neither
+thread count nor SIMD level nor the order of summation can change a result. After Balle, Johnston, Minnen,
+"Integer networks for data compression with latent-variable models", ICLR 2019; here weights are quantised after
+training.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+ACTIVATION_BITS = 12
+ACTIVATION_LIMIT = 2**19 - 1
+WEIGHT_LIMIT = 2**15 - 1
+BIAS_LIMIT = 2**44
+
+
+@dataclass(frozen=True)
+class IntegerLayer:
+    """A convolution on whole numbers.
+
+    weight: (c_out, c_in, k, k), transposed (c_in, c_out, k, k), float64 whole numbers in units of 2^-shift; bias:
+    (c_out,), in units of 2^-(12 + shift); up: True for a transposed convolution that doubles the sides.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    shift: int
+    up: bool
+
+    @classmethod
+    def quantise(cls, layer: nn.Conv2d | nn.ConvTranspose2d) -> IntegerLayer:
+        """Round a trained layer: the finest power of two at which all its weights fit 16 bits."""
+        weight = layer.weight.detach().double()
+        shift = min(20, int((WEIGHT_LIMIT / weight.abs().max().clamp(min=2**-6)).log2().floor()))
+        assert layer.bias is not None
+        bias = layer.bias.detach().double() * 2.0 ** (ACTIVATION_BITS + shift)
+        return cls(
+            (weight * 2.0**shift).round().clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT),
+            bias.round().clamp(-BIAS_LIMIT, BIAS_LIMIT),
+            shift,
+            isinstance(layer, nn.ConvTranspose2d),
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps: int16 weight, int64 bias, shift."""
+        return {
+            "weight": self.weight.to(torch.int16),
+            "bias": self.bias.to(torch.int64),
+            "shift": torch.tensor([self.shift, int(self.up)], dtype=torch.int64),
+        }
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Tensor]) -> IntegerLayer:
+        """The layer from what ``tensors`` gave."""
+        shift, up = tensors["shift"].tolist()
+        return cls(tensors["weight"].double(), tensors["bias"].double(), int(shift), bool(up))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(B, c_in, h, w) whole numbers in units of 2^-12 to (B, c_out, h', w') in the same units, rounded."""
+        if self.up:
+            total = F.conv_transpose2d(x, self.weight, self.bias, stride=2, padding=2, output_padding=1)
+        else:
+            total = F.conv2d(x, self.weight, self.bias, padding=self.weight.shape[-1] // 2)
+        return torch.floor(total * 2.0**-self.shift + 0.5)
+
+
+def rectify(x: Tensor) -> Tensor:
+    """ReLU, and the clip that keeps every later sum exact."""
+    return x.clamp(0, ACTIVATION_LIMIT)
+
+
+def to_fixed(symbols: Tensor) -> Tensor:
+    """Whole symbols to float64 activations in units of 2^-12."""
+    return symbols.double() * 2**ACTIVATION_BITS
+
+
+class IntegerHyperSynthesis:
+    """h_s in whole numbers: exact hyper-latent (and exact context) to exact means and scale indexes."""
+
+    def __init__(self, layers: dict[str, IntegerLayer], slope: int, offset: int, top: int) -> None:
+        self.layers = layers
+        self.slope, self.offset, self.top = slope, offset, top
+
+    def __call__(self, z: Tensor, context: Tensor | None, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Means (B, m, *size) in units of 2^-12 and indexes (B, m, *size) into the table of scales, as int64.
+
+        z: (B, n, h, w) whole symbols; context: (B, m, *size) in units of 2^-12, or None.
+        """
+        x = to_fixed(z).clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+        x = rectify(self.layers["up.0"](x))
+        x = rectify(self.layers["up.1"](x))[..., : size[0], : size[1]]
+        if "mix.0" in self.layers:
+            assert context is not None
+            x = torch.cat([x, context.double().clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)], 1)
+            x = rectify(self.layers["mix.0"](x))
+        mean, raw = self.layers["head"](x).chunk(2, 1)
+        mean = mean.clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+        index = torch.floor((raw * self.slope) * 2.0**-ACTIVATION_BITS + (self.offset + 0.5))
+        return mean.long(), index.clamp(0, self.top).long()

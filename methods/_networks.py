@@ -1,0 +1,226 @@
+"""The networks of the learned codecs, as trained (float). ``_release.py`` turns them into what is shipped.
+
+Mean-scale hyperprior (Minnen, Balle, Toderici, NeurIPS 2018) with channel gain units (Cui et al., CVPR 2021):
+
+    x -> g_a -> y -> * gain -> Q -> y_hat -> * inverse gain -> g_s -> x_hat
+                     |          ^ mean, scale
+                     +-> h_a -> Q -> z_hat -> h_s
+
+The auxiliary branch codes what the primary branch left over, conditioned on its picture x1 in the transforms
+and on its exact latent in the entropy model:
+
+    [x - x1, x1] -> g_a -> y2 -> ... -> y2_hat -> g_s(. , x1) -> r;    h_s2(z2_hat, y1_hat) -> mean, scale
+
+All tensors are (B, C, H, W); pictures are RGB in 0 .. 1; sides are multiples of 16.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from compressai.entropy_models import EntropyBottleneck
+from compressai.layers import GDN
+from compressai.ops import LowerBound
+from torch import Tensor, nn
+
+#: Sides of the latent relative to the picture and of the hyper-latent relative to the latent.
+LATENT_STRIDE, HYPER_STRIDE = 16, 4
+#: The table of scales: SCALE_LEVELS standard deviations, geometric from SCALE_MIN to SCALE_MAX.
+SCALE_MIN, SCALE_MAX, SCALE_LEVELS = 0.11, 256.0, 64
+SCALE_STEP = math.log(SCALE_MAX / SCALE_MIN) / (SCALE_LEVELS - 1)
+#: h_s gives a raw number r; the index into the table is INDEX_SLOPE r + INDEX_OFFSET.
+INDEX_SLOPE, INDEX_OFFSET = 8.0, 20.0
+#: Latents enter the auxiliary entropy model clipped to this, so that its sums stay exact in integers.
+CONTEXT_LIMIT = 127.0
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """Sizes and choices of a codec. All that the paper leaves open is a field here.
+
+    n, m: channels of the transforms and of the latent; levels: gain levels; auxiliary: with a second branch;
+    conditional: the auxiliary synthesis sees x1, otherwise plain residual coding; context: the auxiliary entropy
+    model sees the primary latent.
+    """
+
+    n: int = 64
+    m: int = 96
+    levels: int = 6
+    auxiliary: bool = False
+    conditional: bool = True
+    context: bool = True
+
+
+def conv(c_in: int, c_out: int, kernel: int = 5, stride: int = 2) -> nn.Conv2d:
+    """A convolution that divides the sides by the stride."""
+    return nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2)
+
+
+def deconv(c_in: int, c_out: int) -> nn.ConvTranspose2d:
+    """A transposed convolution that doubles the sides."""
+    return nn.ConvTranspose2d(c_in, c_out, 5, 2, 2, output_padding=1)
+
+
+def pad_to(x: Tensor, multiple: int) -> Tensor:
+    """Repeat the last row and column until both sides are multiples."""
+    height, width = x.shape[-2:]
+    return F.pad(x, (0, -width % multiple, 0, -height % multiple), mode="replicate")
+
+
+class Analysis(nn.Sequential):
+    """g_a: picture (B, c_in, 16h, 16w) to latent (B, m, h, w)."""
+
+    def __init__(self, c_in: int, n: int, m: int) -> None:
+        super().__init__(conv(c_in, n), GDN(n), conv(n, n), GDN(n), conv(n, n), GDN(n), conv(n, m))
+
+
+class Synthesis(nn.Module):
+    """g_s: latent (B, m, h, w) to picture (B, 3, 16h, 16w), optionally conditioned on a picture of that size."""
+
+    def __init__(self, n: int, m: int, conditional: bool = False) -> None:
+        super().__init__()
+        extra = (n // 2, n // 2, n) if conditional else (0, 0, 0)  # at 1/2, 1/4, 1/8
+        self.up = nn.ModuleList(
+            [deconv(m, n), deconv(n + extra[2], n), deconv(n + extra[1], n), deconv(n + extra[0], 3)]
+        )
+        self.norm = nn.ModuleList([GDN(n, inverse=True) for _ in range(3)])
+        self.condition = nn.ModuleList(
+            [conv(c_in, c_out) for c_in, c_out in zip((3, *extra[:2]), extra, strict=True)]
+            if conditional
+            else []
+        )
+
+    def forward(self, y: Tensor, x1: Tensor | None = None) -> Tensor:
+        features = []
+        for layer in self.condition:
+            x1 = F.relu(layer(features[-1] if features else x1))
+            features.append(x1)
+        for up, norm in zip(self.up, self.norm, strict=False):
+            y = norm(up(y))
+            y = torch.cat([y, features.pop()], 1) if features else y
+        return self.up[-1](y)
+
+
+class HyperSynthesis(nn.Module):
+    """h_s: exact hyper-latent (and, for the auxiliary branch, the exact primary latent) to mean and scale index.
+
+    Only convolutions and ReLU, so that it can be computed in integers.
+    """
+
+    def __init__(self, n: int, m: int, context: bool) -> None:
+        super().__init__()
+        self.up = nn.ModuleList([deconv(n, n), deconv(n, m)])
+        self.mix = nn.ModuleList([conv(2 * m, m, 3, 1)] if context else [])
+        self.head = conv(m, 2 * m, 3, 1)
+
+    def forward(self, z: Tensor, context: Tensor | None, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Mean (B, m, *size) and real-valued index (B, m, *size) into the table of scales."""
+        for layer in self.up:
+            z = F.relu(layer(z))
+        z = z[..., : size[0], : size[1]]
+        if context is not None:
+            for layer in self.mix:
+                z = F.relu(layer(torch.cat([z, context.clamp(-CONTEXT_LIMIT, CONTEXT_LIMIT)], 1)))
+        mean, raw = self.head(z).chunk(2, 1)
+        return mean, INDEX_SLOPE * raw + INDEX_OFFSET
+
+
+class Gains(nn.Module):
+    """Gain vectors per level and their inverses, both interpolated exponentially between levels."""
+
+    def __init__(self, levels: int, m: int) -> None:
+        super().__init__()
+        # Levels start a factor 2 ** 0.5 apart, about what a doubled lambda asks for.
+        start = (torch.arange(levels) - (levels - 1) / 2)[:, None] * math.log(2) / 2
+        self.log_gain = nn.Parameter(start.repeat(1, m))
+        self.log_inverse = nn.Parameter(-start.repeat(1, m))
+
+    def forward(self, rate: Tensor) -> tuple[Tensor, Tensor]:
+        """Gain and inverse gain (B, m, 1, 1) for real-valued levels (B,) in [0, levels - 1]."""
+        low = rate.floor().clamp(0, len(self.log_gain) - 2).long()
+        part = (rate - low)[:, None]
+
+        def mix(logs: Tensor) -> Tensor:
+            return ((1 - part) * logs[low] + part * logs[low + 1]).exp()[:, :, None, None]
+
+        return mix(self.log_gain), mix(self.log_inverse)
+
+
+class Branch(nn.Module):
+    """One hyperprior with gain units: analysis, entropy model and synthesis of one layer of the stream."""
+
+    def __init__(self, config: CodecConfig, auxiliary: bool = False) -> None:
+        super().__init__()
+        n, m = config.n, config.m
+        self.context = auxiliary and config.context
+        self.conditional = auxiliary and config.conditional
+        self.g_a = Analysis(6 if auxiliary else 3, n, m)
+        self.g_s = Synthesis(n, m, self.conditional)
+        self.h_a = nn.Sequential(conv(m, n, 3, 1), nn.ReLU(), conv(n, n), nn.ReLU(), conv(n, n))
+        self.h_s = HyperSynthesis(n, m, self.context)
+        self.gains = Gains(config.levels, m)
+        # Hyper-latents are rounded to whole numbers, so the medians of CompressAI's prior are not used.
+        self.prior = EntropyBottleneck(n)
+        self.prior.quantiles.requires_grad_(False)
+        self.index_floor = LowerBound(0.0)
+        self.likelihood_floor = LowerBound(1e-9)
+
+    def forward(
+        self, x: Tensor, rate: Tensor, x1: Tensor | None = None, context: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Training pass. Returns "x_hat", "y" (the scaled quantised latent) and "bits" (B,) estimated per picture."""
+        gain, inverse = self.gains(rate.float())
+        y = self.g_a(x).float() * gain
+        with torch.autocast(x.device.type, enabled=False):
+            z = self.h_a(pad_to(y, HYPER_STRIDE))
+            z_hat = straight_round(z)
+            z_likelihood = self.prior_likelihood(z + torch.rand_like(z) - 0.5 if self.training else z_hat)
+            mean, index = self.h_s(z_hat, context if self.context else None, y.shape[-2:])
+            scale = self.scale(index)
+            residual = straight_round(y - mean)
+            noisy = y - mean + torch.rand_like(y) - 0.5 if self.training else residual
+            likelihood = self.likelihood_floor(gaussian_likelihood(noisy, scale))
+            y_hat = residual + mean
+            bits = -(likelihood.log2().sum((1, 2, 3)) + z_likelihood.log2().sum((1, 2, 3)))
+        x_hat = self.g_s(y_hat * inverse, x1 if self.conditional else None)
+        return {"x_hat": x_hat.float(), "y": y_hat, "bits": bits}
+
+    def prior_likelihood(self, z: Tensor) -> Tensor:
+        """Mass of the factorised prior on the unit interval around each element of z (B, n, h, w)."""
+        flat = z.transpose(0, 1).reshape(z.shape[1], 1, -1)
+        likelihood = self.likelihood_floor(self.prior._likelihood(flat)[0])
+        return likelihood.reshape(z.shape[1], z.shape[0], *z.shape[2:]).transpose(0, 1)
+
+    def scale(self, index: Tensor) -> Tensor:
+        """Standard deviation for a real-valued table index; the gradient may pull an index back into the table."""
+        index = self.index_floor(index)
+        top = float(SCALE_LEVELS - 1)
+        index = top - self.index_floor(top - index)
+        return SCALE_MIN * torch.exp(SCALE_STEP * index)
+
+
+def straight_round(x: Tensor) -> Tensor:
+    """Round; the gradient passes as if nothing had happened."""
+    return x + (x.round() - x).detach()
+
+
+def gaussian_likelihood(residual: Tensor, scale: Tensor) -> Tensor:
+    """Mass of a zero-mean Gaussian on the unit interval around each residual."""
+    distance = residual.abs()
+    root = -(2**-0.5)
+    upper = torch.erfc(root * (0.5 - distance) / scale)
+    lower = torch.erfc(root * (-0.5 - distance) / scale)
+    return 0.5 * (upper - lower)
+
+
+class CodecNet(nn.Module):
+    """The whole codec: a primary branch, and for RDC an auxiliary one."""
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.primary = Branch(config)
+        self.auxiliary = Branch(config, auxiliary=True) if config.auxiliary else None

@@ -1,0 +1,280 @@
+"""Train a built-in mini net: ``python -m icm_bench.tasks._mini_training tasks/configs/mini-resnet.toml``.
+
+Learns on nine tenths of the train split and reports its score on the held-out tenth; never looks at val. A
+run that is killed goes on from its last checkpoint when called again. Writes weights and a model card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import sys
+import time
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from icm_bench import __version__
+from icm_bench.errors import UserError
+from icm_bench.registry import suggest
+from icm_bench.tasks import _mini_data as data
+from icm_bench.tasks._mini_models import build
+from icm_bench.tasks._mini_nets import NAMES, WEIGHTS, MiniNet, make, normalise, read_weights
+from icm_bench.training.loop import Options, Progress, Recipe, Schedule, evaluate, train
+
+TASKS = {"classification": "imagenet", "detection": "coco", "segmentation": "cityscapes"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """One training, as the TOML file gives it.
+
+    init: a net of the same family whose backbone is the start (its weights file in the output folder), or "";
+    bf16: half precision outside the loss; the last four: see ``_mini_data.Augmentation``.
+    """
+
+    net: str
+    steps: int
+    batch: int
+    lr: float
+    init: str = ""
+    seed: int = 1
+    bf16: bool = True
+    window: int = 128
+    brightness: float = 25.0
+    contrast: float = 0.25
+    noise: float = 0.0
+
+    @classmethod
+    def read(cls, path: Path) -> Config:
+        """Raises UserError for a file that is missing, not TOML, or has keys that are not ours."""
+        try:
+            values = tomllib.loads(path.read_text("utf-8"))
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise UserError(f"{path}: not a readable TOML file ({error})") from error
+        known = [field.name for field in dataclasses.fields(cls)]
+        for key in values:
+            if key not in known:
+                raise UserError(f"{path}: unknown key {key!r}{suggest(key, known)}")
+        try:
+            config = cls(**values)
+        except TypeError as error:
+            raise UserError(f"{path}: {error}") from error
+        nets = [name for names in NAMES.values() for name in names]
+        if config.init not in ["", *nets]:
+            raise UserError(f"{path}: init names an unknown net {config.init!r}{suggest(config.init, nets)}")
+        if config.net not in nets:
+            raise UserError(f"{path}: unknown net {config.net!r}{suggest(config.net, nets)}")
+        return config
+
+    @property
+    def kind(self) -> str:
+        return next(kind for kind, names in NAMES.items() if self.net in names)
+
+
+class MiniRecipe(Recipe):
+    """One mini net on the train split of its task."""
+
+    def __init__(self, config: Config, found: data.TrainSet, device: str = "cpu") -> None:
+        self.config, self.data, self.device = config, found, device
+        self.learned, self.held_out = found.split()
+        self.augmentation = data.Augmentation(config.window, config.brightness, config.contrast, config.noise)
+        torch.manual_seed(config.seed)
+        self.model = build(config.net, len(found.labels))
+        self.model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def start_from(self, weights: Path) -> None:
+        """Take over the stages of another net's backbone. Raises UserError for a file that does not fit."""
+        state, _ = read_weights(weights, self.config.init)
+        own = self.model.state_dict()
+        taken = {}
+        for key, value in state.items():
+            stage = key.partition(".")[0]
+            for name in own if stage != "head" else ():
+                if name == key or name.endswith(f".{key}"):
+                    taken[name] = value
+        try:
+            self.model.load_state_dict(taken, strict=False)
+        except RuntimeError as error:
+            raise UserError(f"{weights}: its backbone is not that of {self.config.net} ({error})") from error
+        if not taken:
+            raise UserError(f"{weights}: has no stage that {self.config.net} shares")
+
+    def trainable(self) -> list[dict[str, Any]]:
+        return [{"params": list(self.model.parameters())}]
+
+    def batch(self, step: int) -> tuple[Tensor, list[Any]]:
+        """uint8-ranged float pictures (N, 3, window, window) and their truths."""
+        indices = data.stream(self.learned, self.config.seed, step * self.config.batch)
+        rng = np.random.default_rng([self.config.seed, 7, step])
+        pairs = []
+        for index, _ in zip(indices, range(self.config.batch), strict=False):
+            pairs.append(self.augmentation(rng, self.data.pictures[index], self.data.truths[index]))
+        pictures = torch.from_numpy(np.stack([picture for picture, _ in pairs])).permute(0, 3, 1, 2)
+        return pictures, [truth for _, truth in pairs]
+
+    def loss(self, batch: tuple[Tensor, list[Any]]) -> tuple[Tensor, dict[str, float]]:
+        pictures, truths = batch[0].to(self.device), batch[1]
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.config.bf16):
+            if self.config.kind == "detection":
+                parts = self.model(list(pictures), self._targets(truths))
+                return sum(parts.values()), {key: value.item() for key, value in parts.items()}  # type: ignore[return-value]
+            logits = self.model(normalise(pictures)).float()
+        target = torch.from_numpy(np.array(truths, np.int64)).to(self.device)
+        smoothing = 0.05 if self.config.kind == "classification" else 0.0
+        return functional.cross_entropy(logits, target, ignore_index=data.VOID, label_smoothing=smoothing), {}
+
+    def _targets(self, truths: list[Any]) -> list[dict[str, Tensor]]:
+        first = make(self.config.net).first_label
+        return [
+            {
+                "boxes": torch.from_numpy(np.ascontiguousarray(boxes)).to(self.device),
+                "labels": torch.from_numpy(labels + first).to(self.device),
+            }
+            for boxes, labels in truths
+        ]
+
+    def evaluate(self) -> dict[str, float]:
+        """top-1, box AP or mIoU, in percent, of the held-out tenth."""
+        net = make(self.config.net)
+        net.use(self.model, self.data.labels, self.device)
+        outputs = net.predict([self.data.pictures[index] for index in self.held_out])
+        return held_out_score(net, self.data, self.held_out, outputs)
+
+
+def held_out_score(
+    net: MiniNet, found: data.TrainSet, indices: list[int], outputs: list[Any]
+) -> dict[str, float]:
+    """The score of a net's outputs for these pictures of the train split, in percent."""
+    truths = [found.truths[index] for index in indices]
+    if net.kind == "classification":
+        hits = [output[0] == found.labels[truth] for output, truth in zip(outputs, truths, strict=True)]
+        return {"top1": 100 * float(np.mean(hits))}
+    if net.kind == "segmentation":
+        return {"mIoU": _mean_iou(found.labels, truths, outputs)}
+    from icm_bench.tasks._cocoeval import box_metrics
+
+    truth = {str(index): found.annotations[index] for index in indices}
+    rows = {str(index): _rows(output) for index, output in zip(indices, outputs, strict=True)}
+    metrics = box_metrics(truth, rows, found.labels)
+    return {key: metrics[key] for key in ("AP", "AP50") if key in metrics}
+
+
+def _rows(output: dict[str, Any]) -> list[list[float]]:
+    """[x, y, width, height, score, category] for each box."""
+    x1, y1, x2, y2 = output["boxes"].T
+    columns = [x1, y1, x2 - x1, y2 - y1, output["scores"], output["labels"]]
+    rows: list[list[float]] = np.stack(columns, 1).tolist()
+    return rows
+
+
+def _mean_iou(labels: list[int], truths: list[Any], outputs: list[Any]) -> float:
+    """Mean over the labels that occur, from one confusion matrix without void."""
+    n = len(labels)
+    place = np.full(256, 0)
+    place[labels] = np.arange(n)
+    confusion = np.zeros((n, n))
+    for truth, output in zip(truths, outputs, strict=True):
+        seen = truth != data.VOID
+        pairs = truth[seen].astype(np.int64) * n + place[output[seen]]
+        confusion += np.bincount(pairs, minlength=n * n).reshape(n, n)
+    hit, occurs = np.diag(confusion), confusion.sum(1) > 0
+    union = confusion.sum(0) + confusion.sum(1) - hit
+    return 100 * float((hit[occurs] / union[occurs]).mean())
+
+
+def write_weights(recipe: MiniRecipe, path: Path) -> str:
+    """Write the weights in half precision (vectors in single) and return the file's SHA-256."""
+    from safetensors.torch import save_file
+
+    state = {}
+    for key, value in recipe.model.state_dict().items():
+        if not key.endswith("num_batches_tracked"):
+            # A variance of a norm can be below what half precision holds.
+            wide = value.detach().cpu().contiguous()
+            state[key] = wide.half() if wide.ndim > 1 else wide
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    save_file(state, part, {"net": recipe.config.net, "labels": json.dumps(recipe.data.labels)})
+    part.replace(path)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_card(recipe: MiniRecipe, last: Progress, weights: Path, facts: dict[str, Any]) -> None:
+    """The model card beside the weights."""
+    card = {
+        "net": recipe.config.net,
+        "task": TASKS[recipe.config.kind],
+        "parameters": sum(p.numel() for p in recipe.model.parameters()),
+        "config": dataclasses.asdict(recipe.config),
+        "steps_done": last.step,
+        "pictures": {"learned": len(recipe.learned), "held_out": len(recipe.held_out)},
+        "held_out": {key: round(value, 2) for key, value in last.held_out.items()},
+        "versions": {"icm_bench": __version__, "torch": torch.__version__},
+        **facts,
+    }
+    weights.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m icm_bench.tasks._mini_training", description=__doc__)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--data", type=Path, help="root of the data set (default: the built-in mini set)")
+    parser.add_argument("--run", type=Path, help="folder for checkpoint and log (default: runs/NET)")
+    parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder for weights and card")
+    parser.add_argument("--minutes", type=float, help="stop after this time; the same call goes on")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args(arguments)
+    try:
+        _train(options)
+    except UserError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+def _train(options: argparse.Namespace) -> None:
+    config = Config.read(options.config)
+    task = TASKS[config.kind]
+    torch.set_num_threads(options.threads)
+    started = time.monotonic()
+    if options.data is None:
+        from icm_bench.mini import ensure, fingerprint
+
+        root, print_of_data = ensure(task, "train"), fingerprint(task, "train")
+    else:
+        root, print_of_data = options.data, "not the built-in mini set"
+    recipe = MiniRecipe(config, data.read_train(task, root), options.device)
+    if config.init:
+        recipe.start_from(options.out / f"{config.init}.safetensors")
+    schedule = Schedule(config.steps, config.lr, warmup=min(100, config.steps // 10), final=0.01, clip=5.0)
+    run = options.run or Path("runs") / config.net
+    last = Progress(0, config.steps)
+    often = max(config.steps // 8 // 25, 1) * 25
+    settings = Options(run, options.minutes, config.seed, save_every=100, log_every=25, evaluate_every=often)
+    for last in train(recipe, schedule, settings):
+        numbers = " ".join(f"{key} {value:.4g}" for key, value in (last.numbers | last.held_out).items())
+        minutes = (time.monotonic() - started) / 60
+        sys.stderr.write(f"{config.net} {last.step}/{last.steps} {minutes:.1f} min {numbers}\n")
+    if not last.step:  # the checkpoint was complete already
+        last = Progress(config.steps, config.steps, {}, evaluate(recipe))
+    weights = options.out / f"{config.net}.safetensors"
+    minutes = round((time.monotonic() - started) / 60, 1)
+    facts = {"data_fingerprint": print_of_data, "minutes_of_last_call": minutes}
+    recipe.model.eval()
+    write_card(recipe, last, weights, {"sha256": write_weights(recipe, weights), **facts})
+    sys.stderr.write(f"{weights}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,249 @@
+"""Networks of torchvision by name, with the preprocessing that belongs to their weights.
+
+    torchvision:resnet50                               default weights (V2: Resize 232, CenterCrop 224)
+    torchvision:resnet50(weights="IMAGENET1K_V1")      the other entry and its preprocessing
+    torchvision:squeezenet1_1(resize=None, crop=None)  pictures at their own size
+    torchvision:deeplabv3_resnet50  (--weights FILE)   the number of classes comes from the file
+
+Without a weights file torchvision downloads its own. Detection labels are COCO's category ids 1 .. 90.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+from icm_bench.errors import UserError
+from icm_bench.registry import suggest
+from icm_bench.spec import format_spec
+from icm_bench.task import Net
+from icm_bench.tasks._data import digest, file_digest
+from icm_bench.tasks._nets import check_params, positive, wrong_kind
+from icm_bench.tasks._torchvision_build import build, downloaded
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from icm_bench.task import Image
+
+_KINDS = ("classification", "detection", "segmentation")
+N_TRAIN_IDS = 19
+
+
+def load(kind: str, name: str, params: Mapping[str, Any], weights: str | None) -> Net:
+    """The torchvision net of this name. Raises UserError for an unknown name, parameter or weights entry."""
+    names = {key: model_names(key) for key in _KINDS}
+    if name not in names[kind]:
+        wrong_kind(name, kind, names)
+        raise UserError(f"unknown torchvision {kind} model {name!r}{suggest(name, names[kind])}")
+    cls = {"classification": Classifier, "detection": Detector, "segmentation": Segmenter}[kind]
+    check_params(f"torchvision:{name}", params, cls.parameters)
+    return cls(name, dict(params), weights)
+
+
+@cache
+def model_names(kind: str) -> tuple[str, ...]:
+    """The models of a kind that torchvision knows."""
+    from torchvision import models
+
+    module = {"classification": models, "detection": models.detection, "segmentation": models.segmentation}[
+        kind
+    ]
+    return tuple(models.list_models(module=module))
+
+
+class TorchvisionNet(Net):
+    """What the three kinds share: weights, fingerprint, building. Subclasses add what lies around the net.
+
+    entry: torchvision's weights entry: what is downloaded without a file, and whose preprocessing is used.
+    """
+
+    parameters: tuple[str, ...] = ("weights",)
+
+    def __init__(self, name: str, params: dict[str, Any], weights: str | None) -> None:
+        self.name, self.params, self.weights = name, params, weights
+        self.spec = format_spec(f"torchvision:{name}", params)
+        self.device = "cpu"
+        self._model: nn.Module | None = None
+        self.entry  # noqa: B018 - an unknown entry is told at once
+
+    @cached_property
+    def entry(self) -> Any:
+        from torchvision.models import get_model_weights
+
+        known = get_model_weights(self.name)
+        wanted = self.params.get("weights", "DEFAULT")
+        if wanted != "DEFAULT" and wanted not in known.__members__:
+            raise UserError(
+                f"net {self.spec}: unknown weights {wanted!r}{suggest(str(wanted), known.__members__)}"
+            )
+        return known[wanted]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        weights = file_digest_of(self.weights) if self.weights else self.entry.url
+        return digest([self.spec, self.preprocessing, weights])
+
+    @property
+    def preprocessing(self) -> str:
+        """The preprocessing in words, for the fingerprint."""
+        return repr(self.entry.transforms())
+
+    def setup(self, device: str = "cpu") -> None:
+        if self._model is None:
+            if self.weights is None:
+                model = downloaded(self.name, self.entry)
+            else:
+                model = build(self.name, self.entry, self.weights, self.params.get("num_classes"))
+            self._model = model.eval().requires_grad_(False)
+        self.device = device
+        self._model.to(device)
+
+    @property
+    def model(self) -> nn.Module:
+        """The network, built when it has not been yet."""
+        if self._model is None:
+            self.setup()
+        assert self._model is not None
+        return self._model
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_model": None}
+
+
+class Classifier(TorchvisionNet):
+    """An ImageNet classifier. Pictures of equal size after preprocessing go through it as one batch.
+
+    resize, crop: the shorter side and the square cut from the middle, in pixels, instead of the weights' own;
+    None leaves the step out.
+    """
+
+    kind = "classification"
+    parameters = ("weights", "resize", "crop")
+
+    @cached_property
+    def _sizes(self) -> tuple[int | None, int | None]:
+        preset = self.entry.transforms()
+        return (
+            positive(self.spec, self.params, "resize", preset.resize_size[0]),
+            positive(self.spec, self.params, "crop", preset.crop_size[0]),
+        )
+
+    @property
+    def input_pixels(self) -> int | None:
+        crop = self._sizes[1]
+        return crop * crop if crop else None
+
+    def prepare(self, picture: Image) -> Tensor:
+        """The input, float32 (3, H, W): resized and cropped by Pillow, as in torchvision's own evaluation."""
+        from PIL import Image as Pillow
+        from torchvision.transforms import functional
+
+        preset = self.entry.transforms()
+        resize, crop = self._sizes
+        image: Any = Pillow.fromarray(picture)
+        if resize:
+            image = functional.resize(image, [resize], preset.interpolation, antialias=preset.antialias)
+        if crop:
+            image = functional.center_crop(image, [crop, crop])
+        return functional.normalize(functional.to_tensor(image), preset.mean, preset.std)
+
+    def predict(self, pictures: Sequence[Image]) -> list[Any]:
+        import torch
+
+        inputs = [self.prepare(picture) for picture in pictures]
+        batches: dict[tuple[int, ...], list[int]] = {}
+        for index, tensor in enumerate(inputs):
+            batches.setdefault(tuple(tensor.shape), []).append(index)
+        outputs: dict[int, list[int]] = {}
+        for indexes in batches.values():
+            with torch.inference_mode():
+                logits = self.model(torch.stack([inputs[index] for index in indexes]).to(self.device))
+            finite(logits, self.spec)
+            best = logits.topk(min(5, logits.shape[1]), dim=1).indices
+            outputs.update(zip(indexes, best.tolist(), strict=True))
+        return [outputs[index] for index in range(len(pictures))]
+
+
+class Detector(TorchvisionNet):
+    """A detector. Pictures go through it one by one: in a batch they would be padded to the largest."""
+
+    kind = "detection"
+    parameters = ("weights", "num_classes")
+
+    def predict(self, pictures: Sequence[Image]) -> list[Any]:
+        import torch
+
+        outputs = []
+        for picture in pictures:
+            image = torch.from_numpy(picture).permute(2, 0, 1).to(self.device).float().div(255)
+            with torch.inference_mode():
+                output = self.model([image])[0]
+            finite(output["boxes"], self.spec)
+            outputs.append({key: output[key].cpu().numpy() for key in ("boxes", "scores", "labels")})
+        return outputs
+
+
+class Segmenter(TorchvisionNet):
+    """A semantic segmenter with 19 outputs, Cityscapes' train ids; torchvision's own weights are for VOC.
+
+    resize: the shorter side in pixels; None for the picture's own size. Logits are scaled to the picture's.
+    """
+
+    kind = "segmentation"
+    parameters = ("weights", "resize", "num_classes")
+
+    def __init__(self, name: str, params: dict[str, Any], weights: str | None) -> None:
+        super().__init__(name, params, weights)
+        n = len(self.entry.meta["categories"])
+        if weights is None and n != N_TRAIN_IDS:
+            raise UserError(
+                f"net {self.spec}: torchvision's weights have {n} VOC labels, not Cityscapes' {N_TRAIN_IDS} "
+                f"train ids: give --weights FILE with a state dict trained on those"
+            )
+
+    @cached_property
+    def _resize(self) -> int | None:
+        return positive(self.spec, self.params, "resize", self.entry.transforms().resize_size[0])
+
+    def predict(self, pictures: Sequence[Image]) -> list[Any]:
+        import torch
+        from torchvision.transforms import functional
+
+        preset = self.entry.transforms()
+        outputs = []
+        for picture in pictures:
+            image = torch.from_numpy(picture).permute(2, 0, 1)
+            if self._resize:
+                image = functional.resize(
+                    image, [self._resize], preset.interpolation, antialias=preset.antialias
+                )
+            image = functional.normalize(image.to(self.device).float().div(255), preset.mean, preset.std)
+            with torch.inference_mode():
+                logits = self.model(image[None])["out"]
+                if logits.shape[1] != N_TRAIN_IDS:
+                    raise UserError(
+                        f"net {self.spec}: {logits.shape[1]} outputs, Cityscapes has {N_TRAIN_IDS} train ids"
+                    )
+                finite(logits, self.spec)
+                full = torch.nn.functional.interpolate(
+                    logits, picture.shape[:2], mode="bilinear", align_corners=False
+                )
+            outputs.append(full[0].argmax(0).to(torch.uint8).cpu().numpy())
+        return outputs
+
+
+def file_digest_of(path: str) -> str:
+    """Hex sha256 of a weights file."""
+    from pathlib import Path
+
+    return file_digest(Path(path))
+
+
+def finite(values: Tensor, net: str) -> None:
+    """Raise UserError when a network's output holds NaN or infinity: it would pass for a wrong answer."""
+    import torch
+
+    if not torch.isfinite(values).all():
+        raise UserError(f"net {net}: the output is not finite (NaN or infinity)")

@@ -1,0 +1,121 @@
+"""COCO object detection: box AP with the semantics of pycocotools.
+
+ROOT/val2017/000000000139.jpg
+ROOT/annotations/instances_val2017.json
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from icm_bench.errors import UserError
+from icm_bench.task import Evidence, Sample
+from icm_bench.tasks._cocoeval import box_metrics
+from icm_bench.tasks._data import DataTask, digest, read_json
+from icm_bench.tasks._nets import mini_names
+
+MAX_BOXES = 100
+_KEYS = ("images", "annotations", "categories")
+
+
+@dataclass(frozen=True)
+class Coco(DataTask):
+    """COCO val2017 detection.
+
+    Evidence: at most 100 rows [x, y, w, h, score, category_id], best first, in pixels rounded to 0.01. Metrics
+    in percent: ``AP`` (mean over IoU 0.50:0.95 and categories), ``AP50``, ``AP75``, ``AP_small`` (area under
+    32x32), ``AP_medium``, ``AP_large`` (over 96x96), ``AR_1``, ``AR_10``, ``AR_100`` (boxes per picture),
+    ``AR_small``, ``AR_medium``, ``AR_large``. Crowd regions are matched but never counted. An area range
+    without labels is left out.
+    """
+
+    net_kind = "detection"
+    metrics = (
+        "AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large",
+        "AR_1", "AR_10", "AR_100", "AR_small", "AR_medium", "AR_large",
+    )  # fmt: skip
+    mini_nets = mini_names("detection")
+    default_nets = ("torchvision:fasterrcnn_resnet50_fpn",)
+    expected = 5000
+    layout = "val2017/ with pictures and annotations/instances_val2017.json"
+
+    @property
+    def split(self) -> str:
+        return "val2017"
+
+    @cached_property
+    def _labels(self) -> dict[str, Any]:
+        """The annotation file: images, annotations, categories."""
+        path = self.root / "annotations" / "instances_val2017.json"
+        if not path.is_file() or not (self.root / "val2017").is_dir():
+            raise self.wrong_layout()
+        labels = read_json(path)
+        missing = [
+            key for key in _KEYS if not isinstance(labels, dict) or not isinstance(labels.get(key), list)
+        ]
+        if missing:
+            raise UserError(f"{path}: expected COCO's lists {', '.join(_KEYS)}; {', '.join(missing)} missing")
+        return {key: labels[key] for key in _KEYS}
+
+    @cached_property
+    def _samples(self) -> list[Sample]:
+        folder = self.root / "val2017"
+        images = sorted(self._labels["images"], key=lambda image: image["id"])
+        samples = [Sample(str(image["id"]), folder / image["file_name"]) for image in images]
+        present = [sample for sample in samples if sample.path.is_file()]
+        if not present:
+            raise UserError(
+                f"{folder}: none of the {len(samples)} pictures that instances_val2017.json names is there "
+                f"(the first is {samples[0].path.name})"
+                if samples
+                else f"{folder}: the annotations name no picture"
+            )
+        return present
+
+    def samples(self) -> list[Sample]:
+        return self._samples
+
+    def label_lines(self) -> Iterable[str]:
+        for a in self._labels["annotations"]:
+            yield f"{a['image_id']}\t{a['category_id']}\t{a['bbox']}\t{a['area']}\t{a.get('iscrowd', 0)}"
+        yield digest(str(category["id"]) for category in self._labels["categories"])
+
+    @cached_property
+    def _truth(self) -> dict[str, list[dict[str, Any]]]:
+        """Annotations by sample id."""
+        truth: dict[str, list[dict[str, Any]]] = {sample.id: [] for sample in self._samples}
+        for annotation in self._labels["annotations"]:
+            truth.setdefault(str(annotation["image_id"]), []).append(annotation)
+        return truth
+
+    def evidence(self, sample: Sample, output: Any) -> Evidence:
+        rows = sorted(
+            zip(output["scores"], output["boxes"], output["labels"], strict=True),
+            key=lambda row: -float(row[0]),
+        )
+        return [_row(score, box, label, sample.id) for score, box, label in rows[:MAX_BOXES]]
+
+    def score(self, evidence: Mapping[str, Evidence]) -> dict[str, float]:
+        """Box metrics in percent over the pictures in the evidence; ranges without labels are left out."""
+        order = self.known(evidence, (sample.id for sample in self._samples))
+        truth = {key: self._truth[key] for key in order}
+        categories = [int(category["id"]) for category in self._labels["categories"]]
+        return box_metrics(truth, {key: evidence[key] for key in order}, categories)
+
+
+def _row(score: Any, box: Any, label: Any, sample_id: str) -> list[float]:
+    x1, y1, x2, y2 = (float(value) for value in box)
+    if not all(math.isfinite(value) for value in (x1, y1, x2, y2, float(score))):
+        raise UserError(f"picture {sample_id}: the network gave a box that is not finite")
+    return [
+        round(x1, 2),
+        round(y1, 2),
+        round(x2 - x1, 2),
+        round(y2 - y1, 2),
+        round(float(score), 6),
+        int(label),
+    ]

@@ -1,0 +1,86 @@
+"""The integer hyper-synthesis: exact whatever the order of summation, and close to the float network."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from icm_bench.methods._integer import ACTIVATION_BITS, IntegerHyperSynthesis, IntegerLayer
+from icm_bench.methods._networks import INDEX_OFFSET, INDEX_SLOPE, SCALE_LEVELS, HyperSynthesis
+
+N, M, SIZE = 12, 16, (10, 7)
+
+
+def networks(context: bool) -> tuple[HyperSynthesis, IntegerHyperSynthesis]:
+    torch.manual_seed(3)
+    net = HyperSynthesis(N, M, context).eval()
+    layers = {
+        name: IntegerLayer.quantise(layer)
+        for name, layer in net.named_modules()
+        if isinstance(layer, torch.nn.Conv2d | torch.nn.ConvTranspose2d)
+    }
+    return net, IntegerHyperSynthesis(layers, int(INDEX_SLOPE), int(INDEX_OFFSET), SCALE_LEVELS - 1)
+
+
+def inputs(context: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
+    generator = torch.Generator().manual_seed(5)
+    z = torch.randint(-20, 21, (1, N, 3, 2), generator=generator)
+    fixed = torch.randint(-(2**17), 2**17, (1, M, *SIZE), generator=generator) if context else None
+    return z, fixed
+
+
+@pytest.mark.parametrize("context", [False, True])
+def test_it_follows_the_float_network(context: bool) -> None:
+    net, exact = networks(context)
+    z, fixed = inputs(context)
+    mean, index = exact(z, fixed, SIZE)
+    floats = None if fixed is None else fixed.float() * 2.0**-ACTIVATION_BITS
+    with torch.no_grad():
+        want_mean, want_index = net(z.float(), floats, SIZE)
+    assert mean.shape == index.shape == (1, M, *SIZE)
+    assert (mean * 2.0**-ACTIVATION_BITS - want_mean).abs().max() < 0.02
+    assert (index - want_index.clamp(0, SCALE_LEVELS - 1)).abs().max() < 0.6
+
+
+def test_any_order_of_summation_gives_the_same_numbers() -> None:
+    _, exact = networks(True)
+    z, fixed = inputs(True)
+    assert fixed is not None
+    want = exact(z, fixed, SIZE)
+    layer = exact.layers["mix.0"]
+    order = torch.randperm(2 * M, generator=torch.Generator().manual_seed(1))
+    x = torch.randint(0, 2**19, (1, 2 * M, *SIZE)).double()
+    shuffled = IntegerLayer(layer.weight[:, order], layer.bias, layer.shift, layer.up)
+    assert torch.equal(layer(x), shuffled(x[:, order]))
+    again = exact(z.clone(), fixed.clone(), SIZE)
+    assert all(torch.equal(a, b) for a, b in zip(want, again, strict=True))
+
+
+def test_the_largest_sums_stay_exact() -> None:
+    """All weights and activations at their limits: the float64 sum equals Python's whole numbers."""
+    weight = torch.full((1, 2048 // 9 + 1, 3, 3), 2.0**15 - 1)
+    layer = IntegerLayer(weight.double(), torch.tensor([1.0]).double(), 0, False)
+    x = torch.full((1, weight.shape[1], 3, 3), 2.0**19 - 1).double()
+    assert int(layer(x)[0, 0, 1, 1]) == weight.numel() * (2**15 - 1) * (2**19 - 1) + 1
+
+
+@pytest.mark.parametrize("level", ["default", "avx2"])
+def test_other_simd_levels_and_threads_give_the_same_numbers(level: str) -> None:
+    code = (
+        "import hashlib, sys, torch; sys.path.insert(0, 'tests/methods'); torch.set_num_threads(2);"
+        "import test_integer as t; mean, index = t.networks(True)[1](*t.inputs(True), t.SIZE);"
+        "print(hashlib.sha256(mean.numpy().tobytes() + index.numpy().tobytes()).hexdigest())"
+    )
+    isa = {"default": "SSE41", "avx2": "AVX2"}[level]
+    import hashlib
+    import os
+    from pathlib import Path
+
+    environment = {**os.environ, "ATEN_CPU_CAPABILITY": level, "ONEDNN_MAX_CPU_ISA": isa}
+    root = Path(__file__).parents[2]
+    child = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=root, capture_output=True, text=True, check=True
+    )
+    mean, index = networks(True)[1](*inputs(True), SIZE)
+    assert child.stdout.strip() == hashlib.sha256(mean.numpy().tobytes() + index.numpy().tobytes()).hexdigest()

@@ -61,9 +61,7 @@ def missing(plan: Plan, store: Store, cells: Sequence[int]) -> Missing:
 
 
 def _unit(key: str, draft: _Draft) -> Unit:
-    wants = tuple(
-        Want(subject, sample, tuple(betas)) for (subject, _), (sample, betas) in draft.wants.items()
-    )
+    wants = tuple(Want(subject, sample, tuple(betas)) for (subject, _), (sample, betas) in draft.wants.items())
     betas = tuple(sorted(draft.betas, key=lambda beta: -1.0 if beta is None else beta))
     return Unit(
         key, draft.cell.coder, draft.cell.rate, draft.picture, draft.sample, betas, frozenset(draft.measure),

@@ -39,9 +39,7 @@ class Curve:
             raise UserError(f"a curve has {len(self.rates)} rates but {len(self.values)} values")
         for rate, value in zip(self.rates, self.values, strict=True):
             if not (isfinite(rate) and rate > 0 and isfinite(value)):
-                raise UserError(
-                    f"a curve holds the point ({rate}, {value}): rates are positive, values finite"
-                )
+                raise UserError(f"a curve holds the point ({rate}, {value}): rates are positive, values finite")
 
     def without(self, index: int) -> Curve:
         """The curve with one point left out."""
@@ -67,9 +65,7 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.interpolation not in INTERPOLATIONS:
-            raise UserError(
-                f"unknown interpolation {self.interpolation!r}: known are {', '.join(INTERPOLATIONS)}"
-            )
+            raise UserError(f"unknown interpolation {self.interpolation!r}: known are {', '.join(INTERPOLATIONS)}")
         if self.shape not in ("pareto", "concave"):
             raise UserError(f"unknown curve shape {self.shape!r}: known are pareto, concave")
 
@@ -111,9 +107,7 @@ def bd_metric(anchor: Curve, test: Curve, options: Options | None = None) -> Del
 def pareto_front(curve: Curve) -> Curve:
     """The points that no other point beats at fewer or equal bits, by rising rate and quality."""
     kept: list[tuple[float, float]] = []
-    for rate, value in sorted(
-        zip(curve.rates, curve.values, strict=True), key=lambda point: (point[0], -point[1])
-    ):
+    for rate, value in sorted(zip(curve.rates, curve.values, strict=True), key=lambda point: (point[0], -point[1])):
         if not kept or value > kept[-1][1]:
             kept.append((rate, value))
     return Curve(tuple(rate for rate, _ in kept), tuple(value for _, value in kept))
@@ -188,9 +182,7 @@ def _points(n: int) -> str:
     return f"{n} point" if n == 1 else f"{n} points"
 
 
-def _overlap(
-    anchor: Sequence[float] | np.ndarray, test: Sequence[float] | np.ndarray
-) -> tuple[float, float, float]:
+def _overlap(anchor: Sequence[float] | np.ndarray, test: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
     low, high = float(max(min(anchor), min(test))), float(min(max(anchor), max(test)))
     narrower = float(min(max(anchor) - min(anchor), max(test) - min(test)))
     return low, high, max(high - low, 0.0) / narrower

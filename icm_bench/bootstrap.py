@@ -78,9 +78,7 @@ def mean_of(values: Sequence[float] | np.ndarray) -> Statistic:
     return ratio_of(values, [1.0] * len(values))
 
 
-def ratio_of(
-    numerators: Sequence[float] | np.ndarray, denominators: Sequence[float] | np.ndarray
-) -> Statistic:
+def ratio_of(numerators: Sequence[float] | np.ndarray, denominators: Sequence[float] | np.ndarray) -> Statistic:
     """A ratio of sums over pictures: bpp from the bits and the original pixels of each picture."""
     import numpy as np
 

@@ -111,9 +111,7 @@ def read_rows(path: Path) -> pd.DataFrame:
     if path.is_dir():
         stores = sorted(path.glob("*.sqlite"))
         if len(stores) != 1:
-            found = (
-                f"it holds {len(stores)} stores, name one of them" if stores else "icm-bench run makes one"
-            )
+            found = f"it holds {len(stores)} stores, name one of them" if stores else "icm-bench run makes one"
             raise UserError(f"{path}: no single store of results here; {found}")
         path = stores[0]
     if not path.exists():
@@ -160,13 +158,8 @@ def select(rows: pd.DataFrame, chosen: Filter) -> pd.DataFrame:
             known = kept[column].dropna().unique()
             for one in wanted:
                 if not any(matches(value, one) for value in known):
-                    raise UserError(
-                        f"no results for {column} {one!r}: there are {', '.join(map(str, known))}"
-                    )
-            keep = [
-                isinstance(value, str) and any(matches(value, one) for one in wanted)
-                for value in kept[column]
-            ]
+                    raise UserError(f"no results for {column} {one!r}: there are {', '.join(map(str, known))}")
+            keep = [isinstance(value, str) and any(matches(value, one) for one in wanted) for value in kept[column]]
             if column == "method":
                 # The uncompressed line belongs to every choice of methods.
                 keep = [a or b for a, b in zip(keep, lossless(kept), strict=True)]
@@ -204,9 +197,7 @@ def groups(rows: pd.DataFrame) -> list[Group]:
         made.append((str(task), None if pd.isna(net) else str(net), str(data), part))
     slugs = [slug_of(task, net) for task, net, _, _ in made]
     return [
-        Group(
-            task, net, data, part, slug if slugs.count(slug) == 1 else f"{slug}-{slugs[:i].count(slug) + 1}"
-        )
+        Group(task, net, data, part, slug if slugs.count(slug) == 1 else f"{slug}-{slugs[:i].count(slug) + 1}")
         for i, ((task, net, data, part), slug) in enumerate(zip(made, slugs, strict=True))
     ]
 
@@ -228,9 +219,7 @@ def one_axis(rows: pd.DataFrame, what: str) -> None:
             f"(two denominators): draw the methods apart with --method"
         )
     ratio = 8 * complete["n_bytes"] / complete["pixels_orig"]
-    wrong = complete[
-        ((ratio - complete["bpp"]).abs() > 0.01 * ratio) & (complete["rate_kind"] != "estimated")
-    ]
+    wrong = complete[((ratio - complete["bpp"]).abs() > 0.01 * ratio) & (complete["rate_kind"] != "estimated")]
     if len(wrong):
         row = wrong.iloc[0]
         raise UserError(
@@ -249,9 +238,7 @@ def series(rows: pd.DataFrame) -> list[Series]:
     keys = ["method", "checkpoint", "beta"]
     for (method, checkpoint, beta), part in coded.groupby(keys, dropna=False, sort=True):
         label = labels[(str(method), _text(checkpoint))]
-        made.append(
-            Series(str(method), label, None if pd.isna(beta) else float(beta), part.sort_values("bpp"))
-        )
+        made.append(Series(str(method), label, None if pd.isna(beta) else float(beta), part.sort_values("bpp")))
     return made
 
 
@@ -298,9 +285,7 @@ def find_series(all_series: Iterable[Series], wanted: str) -> Series:
         pooled = pd.concat([s.rows for s in found]).sort_values("bpp")
         return found[0] if len(found) == 1 else Series(wanted, wanted, found[0].beta, pooled)
     names = [s.method if s.beta is None else f"{s.method}@{s.beta:g}" for s in found]
-    raise UserError(
-        f"{wanted!r} names {len(found)} curves: say which one of {', '.join(dict.fromkeys(names))}"
-    )
+    raise UserError(f"{wanted!r} names {len(found)} curves: say which one of {', '.join(dict.fromkeys(names))}")
 
 
 def _base(value: object) -> object:

@@ -51,9 +51,7 @@ class Database:
                 raise UserError(f"{self.path}: there is no store here; icm-bench run makes one")
             if self.path is not None and create:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.db = sqlite3.connect(
-                _where(self.path, create), timeout=_BUSY_S, isolation_level=None, uri=True
-            )
+            self.db = sqlite3.connect(_where(self.path, create), timeout=_BUSY_S, isolation_level=None, uri=True)
             self._prepare()
 
     def _prepare(self) -> None:
@@ -84,9 +82,7 @@ class Database:
         application = int(self.db.execute("PRAGMA application_id").fetchone()[0])
         n_tables = int(self.db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
         if n_tables and application != _APPLICATION:
-            raise UserError(
-                f"{self.path}: an SQLite file, but not a store of icm-bench; choose another --out"
-            )
+            raise UserError(f"{self.path}: an SQLite file, but not a store of icm-bench; choose another --out")
         if version > SCHEMA_VERSION:
             raise UserError(
                 f"{self.path}: made by a newer icm-bench (store version {version}, this program knows "

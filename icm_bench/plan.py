@@ -151,9 +151,7 @@ def build(request: Request, store: Store) -> Plan:
         rates = method.rate.points if is_extra or request.rates is None else _rates(method, request.rates)
         _add_cells(plan, coder, rates, is_extra)
     if all(plan.methods[cell.coder] is reference for cell in plan.cells) and plan.refusals:
-        raise UserError(
-            "; ".join(f"{r.method} cannot be used for {r.task}: {r.reason}" for r in plan.refusals)
-        )
+        raise UserError("; ".join(f"{r.method} cannot be used for {r.task}: {r.reason}" for r in plan.refusals))
     return plan
 
 
@@ -207,9 +205,7 @@ def _subjects(request: Request, store: Store) -> tuple[list[Corpus], list[Net | 
                 if not request.nets:
                     raise
         if not found and task.net_kind is not None:
-            raise next(
-                iter(reasons.values()), UserError(f"task {task.name} has no net of its own: give --net")
-            )
+            raise next(iter(reasons.values()), UserError(f"task {task.name} has no net of its own: give --net"))
         for net_spec, net in found or [(None, None)]:
             fingerprint = net.fingerprint if net is not None else ""
             corpora.append(corpus)
@@ -252,9 +248,7 @@ def _method_key(method: Method) -> str:
         for f in dataclasses.fields(method)
         if f.metadata.get("affects_stream", True) and not (f.name == "checkpoint" and method.checkpoint_id)
     }
-    return json.dumps(
-        [method.name, getattr(method, "stream_version", 1), params], sort_keys=True, default=repr
-    )
+    return json.dumps([method.name, getattr(method, "stream_version", 1), params], sort_keys=True, default=repr)
 
 
 def _task_key(task: Task) -> str:

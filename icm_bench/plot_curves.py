@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 #: More names than this go to a legend at once.
 _MOST_LABELS = 8
-#: Columns of the explanations below the axes.
-_SIGNS_PER_INCH = 0.86
 _DOTS = (0, (1, 1.6))
 
 #: Colour and marker by method.
@@ -50,17 +48,13 @@ class _Drawn:
         assert figure is not None
         below = dict(self.signs)
         if len(self.names) > _MOST_LABELS or not plot_labels.place(self.axes, self.names, self.obstacles):
-            lines = {name.text: name.line for name in self.names}
+            lines = {name.full or name.text: name.line for name in self.names}
             legend = self.axes.legend(list(lines.values()), list(lines), loc="best", labelspacing=0.25)
             if not plot_labels.is_free(legend, [name.line for name in self.names]):
                 legend.remove()
                 below = lines | below
         if below:
-            columns = min(len(below), max(1, int(figure.get_figwidth() * _SIGNS_PER_INCH)))
-            looks: dict[str, Any] = {"fontsize": 6.5, "labelcolor": plot_style.QUIET, "columnspacing": 1.2}
-            figure.legend(
-                list(below.values()), list(below), loc="outside lower center", ncols=columns, **looks
-            )
+            plot_style.legend_below(figure, below)
 
     def sign(self, text: str, **looks: Any) -> None:
         """Note what a way of drawing means."""
@@ -106,18 +100,14 @@ def _family(drawn: _Drawn, curves: list[Series], column: str, look_of: tuple[str
             drawn.sign("other β", color=plot_style.lighter(plot_style.QUIET, 0.4), linewidth=0.7)
     for first, second, x_pair, y_pair in _jumps(curves, column):
         pale = plot_style.lighter(colour, 0.35)
-        drawn.obstacles += drawn.axes.plot(
-            x_pair, y_pair, color=pale, linewidth=0.8, linestyle=_DOTS, zorder=1
-        )
-        drawn.sign(f"same rate setting, β {first:g} → {second:g}", linewidth=0.8, linestyle=_DOTS)
+        drawn.obstacles += drawn.axes.plot(x_pair, y_pair, color=pale, linewidth=0.8, linestyle=_DOTS, zorder=1)
+        drawn.sign(f"β {first:g} → {second:g} at the same rate setting", linewidth=0.8, linestyle=_DOTS)
 
 
 def _jumps(curves: list[Series], column: str) -> list[tuple[float, float, list[float], list[float]]]:
     """Where the bits change from one beta to the next at one rate setting: both betas, bpp and values."""
     made = []
-    ordered = sorted(
-        ((one.beta, one.rows) for one in curves if one.beta is not None), key=lambda pair: pair[0]
-    )
+    ordered = sorted(((one.beta, one.rows) for one in curves if one.beta is not None), key=lambda pair: pair[0])
     for (first, rows), (second, next_rows) in pairwise(ordered):
         both = rows.merge(next_rows, on="rate", suffixes=("_a", "_b"))
         for _, row in both.iterrows():
@@ -181,12 +171,11 @@ def _rate_lines(drawn: _Drawn, curves: list[Series], metric: str, look_of: tuple
         for at, face in ((0, "white"), (-1, shade)):
             drawn.axes.plot(x[at], y[at], color=shade, marker=marker, markerfacecolor=face, zorder=4)
             text = f"β = {line_rows['beta'].iloc[at]:g}"
-            drawn.sign(
-                text, color=colour, marker=marker, markerfacecolor=face if at == 0 else colour, linestyle=""
-            )
+            drawn.sign(text, color=colour, marker=marker, markerfacecolor=face if at == 0 else colour, linestyle="")
         name = line_rows["rate_name"].iloc[0]
-        prefix = f"{curves[0].label} " if rank == len(order) - 1 else ""
-        drawn.names.append(Name(line, f"{prefix}{name} {rate:g}", colour))
+        text, full = f"{name} {rate:g}", f"{curves[0].label} {name} {rate:g}"
+        # Beside the lines the codec is named once, in a legend each time.
+        drawn.names.append(Name(line, full if rank == len(order) - 1 else text, colour, full))
 
 
 def _uncompressed_line(drawn: _Drawn, group: Group, column: str) -> None:
@@ -195,9 +184,7 @@ def _uncompressed_line(drawn: _Drawn, group: Group, column: str) -> None:
     if value.empty:
         return
     axes = drawn.axes
-    line = axes.axhline(
-        float(value.iloc[0]), color=plot_style.QUIET, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1
-    )
+    line = axes.axhline(float(value.iloc[0]), color=plot_style.QUIET, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
     _roomy(axes)
     text = axes.annotate(
         f"uncompressed {value.iloc[0]:.1f}",
@@ -254,8 +241,6 @@ def _subtitle(group: Group) -> str:
     coded = group.rows[~lossless(group.rows)]
     expected = group.rows["n_expected"].max()
     parts = [group.net, f"{expected:.0f} pictures" if expected == expected else None]
-    parts += [
-        f"{kind} bytes" if kind == "real" else f"{kind} bits" for kind in coded["rate_kind"].dropna().unique()
-    ]
+    parts += [f"{kind} bytes" if kind == "real" else f"{kind} bits" for kind in coded["rate_kind"].dropna().unique()]
     parts += [f"profile {name}" for name in coded["profile"].dropna().unique() if name != "orig"]
     return " · ".join(part for part in parts if part)

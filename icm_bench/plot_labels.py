@@ -30,11 +30,12 @@ _PLACES = (
 
 @dataclass(frozen=True)
 class Name:
-    """A curve to be named: its drawn line, the text, and the text's colour."""
+    """A curve to be named: its drawn line, the text and its colour; full: its text in a legend, if other."""
 
     line: Line2D
     text: str
     colour: str
+    full: str = ""
 
 
 def place(axes: Axes, names: Sequence[Name], obstacles: Sequence[Line2D | Text] = ()) -> bool:
@@ -115,9 +116,7 @@ def _dense(line: Line2D) -> np.ndarray:
     """Display points (n, 2) along a line, at most 2 pixels apart."""
     import numpy as np
 
-    corners = line.get_transform().transform(
-        np.column_stack([line.get_xdata(), line.get_ydata()]).astype(float)
-    )
+    corners = line.get_transform().transform(np.column_stack([line.get_xdata(), line.get_ydata()]).astype(float))
     parts = [corners]
     for first, second in pairwise(corners):
         steps = max(int(np.hypot(*(second - first)) / 2), 1)

@@ -14,6 +14,7 @@ from icm_bench.errors import UserError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 #: Width and height in inches.
 SIZES = {"single": (3.5, 2.75), "double": (7.16, 4.2)}
@@ -106,7 +107,9 @@ def new_figure(width: str) -> tuple[Figure, Axes]:
 
 
 def headings(axes: Axes, title: str, subtitle: str) -> None:
-    """Title and subtitle, flush with the left edge of the figure's axes."""
+    """Title and subtitle, flush with the left edge of the axes; plain numbers up the side."""
+    from matplotlib.ticker import MaxNLocator
+
     axes.set_title(f"{title}\n", loc="left", fontsize=8, fontweight="bold", pad=3, linespacing=1.35)
     below = axes.annotate(
         subtitle,
@@ -119,6 +122,7 @@ def headings(axes: Axes, title: str, subtitle: str) -> None:
     )
     # A long line must not squeeze the axes.
     below.set_in_layout(False)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
@@ -135,3 +139,27 @@ def rate_axis(axes: Axes, low: float, high: float) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlabel("rate (bits per pixel, log scale)")
+
+
+def legend_below(figure: Figure, entries: dict[str, Line2D]) -> None:
+    """A legend under the axes, in as many columns as fit; for further lines the figure grows."""
+    columns = next(n for n in range(len(entries), 0, -1) if n == 1 or _fits(list(entries), n, figure.get_figwidth()))
+    lines = -(-len(entries) // columns)
+    figure.set_figheight(figure.get_figheight() + 0.14 * (lines - 1))
+    figure.legend(
+        list(entries.values()),
+        list(entries),
+        loc="outside lower center",
+        ncols=columns,
+        fontsize=6.5,
+        labelcolor=QUIET,
+        columnspacing=1.2,
+        labelspacing=0.3,
+    )
+
+
+def _fits(texts: list[str], columns: int, width: float) -> bool:
+    """Whether a legend of so many columns, filled one after another, is narrower than this many inches."""
+    lines = -(-len(texts) // columns)
+    parts = [texts[start : start + lines] for start in range(0, len(texts), lines)]
+    return sum(0.38 + 0.052 * max(map(len, part)) for part in parts) < width

@@ -64,9 +64,7 @@ def save(plot: Plot, folder: Path, formats: Sequence[str]) -> list[Path]:
     dateless = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
     for extension in formats:
         if extension not in plot_style.FORMATS:
-            raise UserError(
-                f"unknown picture format {extension!r}: known are {', '.join(plot_style.FORMATS)}"
-            )
+            raise UserError(f"unknown picture format {extension!r}: known are {', '.join(plot_style.FORMATS)}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with plot_style.style():

@@ -63,9 +63,7 @@ def checks() -> Iterator[Check]:
     here = sys.version_info
     fits = (3, 11) <= here[:2] < (3, 13)
     text = f"{here.major}.{here.minor}.{here.micro}"
-    yield Check(
-        "python", "python", text if fits else None, True, f"install Python 3.11 or 3.12, this is {text}"
-    )
+    yield Check("python", "python", text if fits else None, True, f"install Python 3.11 or 3.12, this is {text}")
     yield from packages()
     yield from extras()
     yield from ffmpeg()
@@ -149,9 +147,7 @@ def weights() -> Iterator[Check]:
         for folder in (spec.submodule_search_locations or []) if spec else []:
             for path in sorted(Path(folder).glob("weights/*.safetensors")):
                 size = f"{path.stat().st_size / 1e6:.1f} MB"
-                yield Check(
-                    "weights", f"{kind}/weights/{path.name}", size if _is_whole(path) else None, True, fix
-                )
+                yield Check("weights", f"{kind}/weights/{path.name}", size if _is_whole(path) else None, True, fix)
 
 
 def _is_whole(path: Path) -> bool:
@@ -171,9 +167,7 @@ def _is_whole(path: Path) -> bool:
 def _output(*command: str) -> str:
     """What a program prints, empty when it cannot be run."""
     try:
-        done = subprocess.run(
-            command, capture_output=True, timeout=_PROBE_S, check=False, stdin=subprocess.DEVNULL
-        )
+        done = subprocess.run(command, capture_output=True, timeout=_PROBE_S, check=False, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.decode("utf-8", "replace")

@@ -51,8 +51,7 @@ class Where:
 def where_of(store: Store, row_key: str) -> Where:
     """Where a stored row's records lie. Raises KeyError for a key that is no row."""
     found = store.query(
-        "SELECT s.members, c.coding, c.beta, c.subject FROM cells c JOIN sets s ON c.members=s.digest"
-        " WHERE c.key=?",
+        "SELECT s.members, c.coding, c.beta, c.subject FROM cells c JOIN sets s ON c.members=s.digest WHERE c.key=?",
         row_key,
     )
     if not found:

@@ -231,9 +231,7 @@ def _origin(store: Store, found: list[Record]) -> Row:
     sessions = sorted({one.session for one in found})
     newest = "SELECT provenance FROM sessions WHERE id=(SELECT max(id) FROM sessions)"
     told = (
-        store.query("SELECT provenance FROM sessions WHERE id=?", sessions[-1])
-        if sessions
-        else store.query(newest)
+        store.query("SELECT provenance FROM sessions WHERE id=?", sessions[-1]) if sessions else store.query(newest)
     )
     makers = store.query(
         "SELECT provenance FROM makers WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",

@@ -116,11 +116,7 @@ def _work_off(
         unit = units[result.key]
         failures = store.put(result)
         where = (plan.context.coders[unit.coder].spec, unit.rate, unit.sample.id, n_done)
-        yield (
-            UnitFailed(*where, tuple(f"{f.stage}: {f.error}" for f in failures))
-            if failures
-            else UnitDone(*where)
-        )
+        yield (UnitFailed(*where, tuple(f"{f.stage}: {f.error}" for f in failures)) if failures else UnitDone(*where))
         for index in unit.cells:
             waits_for[index] -= 1
             if not waits_for[index]:

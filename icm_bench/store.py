@@ -81,10 +81,7 @@ class Store(Database):
         A second, different stream of what one key names is not taken: that unit then holds this failure only.
         """
         with self.told(), self.transaction():
-            if (
-                result.stream is not None
-                and (self.stream(result.key) or result.stream.data) != result.stream.data
-            ):
+            if result.stream is not None and (self.stream(result.key) or result.stream.data) != result.stream.data:
                 text = f"CodecError: {result.stream.method} has made two different streams of one picture"
                 result = UnitResult(result.key, failures=(Failure("encode", text),))
             self._put(result)
@@ -197,9 +194,7 @@ class Store(Database):
         wanted = json.dumps(list(keys))
         among = "FROM streams s {} WHERE s.key IN (SELECT value FROM json_each(?))"
         streams = self.query("SELECT s.key " + among.format(""), wanted)
-        decodes = self.query(
-            "SELECT s.key, d.beta " + among.format("JOIN decodes d ON d.stream=s.id"), wanted
-        )
+        decodes = self.query("SELECT s.key, d.beta " + among.format("JOIN decodes d ON d.stream=s.id"), wanted)
         subjects = self.query("SELECT id, task || char(10) || net FROM subjects")
         names: dict[int, str] = dict(subjects)  # type: ignore[arg-type]
         evidence = self.query(
@@ -209,9 +204,7 @@ class Store(Database):
         return Known(
             frozenset(key for (key,) in streams),
             frozenset((key, beta_in(beta)) for key, beta in decodes),
-            frozenset(
-                (names[subject], key, beta_in(beta), sample) for subject, key, beta, sample in evidence
-            ),
+            frozenset((names[subject], key, beta_in(beta), sample) for subject, key, beta, sample in evidence),
         )
 
     def failures(self, keys: Sequence[str]) -> dict[str, list[Failure]]:

@@ -46,9 +46,7 @@ def sheets(table: Table) -> list[Sheet]:
     made = [points_sheet(table)]
     if len(table.models):
         made.append(models_sheet(table))
-    return made + [
-        bd_sheet(table, column) for column in dict.fromkeys(one.column for one in table.comparisons)
-    ]
+    return made + [bd_sheet(table, column) for column in dict.fromkeys(one.column for one in table.comparisons)]
 
 
 def points_sheet(table: Table) -> Sheet:
@@ -61,9 +59,7 @@ def points_sheet(table: Table) -> Sheet:
         for got, expected in zip(table.points["n_pictures"], table.points["n_expected"], strict=True)
     ]
     heads = tuple(_HEADS.get(name, name) for name in names)
-    return Sheet(
-        table.title, heads, tuple(zip(*columns, strict=True)), tuple(name in _TEXT for name in names)
-    )
+    return Sheet(table.title, heads, tuple(zip(*columns, strict=True)), tuple(name in _TEXT for name in names))
 
 
 def models_sheet(table: Table) -> Sheet:
@@ -73,9 +69,7 @@ def models_sheet(table: Table) -> Sheet:
         tuple(str(row[name]) if name == "method" else _large(float(row[name])) for name in names)
         for _, row in table.models.iterrows()
     ]
-    return Sheet(
-        "models needed for the grid", tuple(names), tuple(lines), tuple(name == "method" for name in names)
-    )
+    return Sheet("models needed for the grid", tuple(names), tuple(lines), tuple(name == "method" for name in names))
 
 
 def bd_sheet(table: Table, column: str) -> Sheet:
@@ -128,9 +122,7 @@ def terminal(tables: Sequence[Table]) -> RenderableType:
             for line in sheet.cells:
                 if before not in (None, line[0]) and "bpp" in sheet.heads:
                     drawn.add_section()
-                drawn.add_row(
-                    *(Text("" if i == 0 and cell == before else cell) for i, cell in enumerate(line))
-                )
+                drawn.add_row(*(Text("" if i == 0 and cell == before else cell) for i, cell in enumerate(line)))
                 before = line[0]
             parts.append(drawn)
         parts += [Text(f"{note}", style="dim") for note in table.notes]
@@ -217,6 +209,8 @@ def _cell(name: str, value: Any) -> str:
     if value is None or value != value:
         return _ABSENT
     decimals = _DECIMALS.get(name, 1)
+    if name.endswith("_ms") and value < 10:
+        decimals = 1
     return f"{value:g}" if decimals is None else f"{value:.{decimals}f}"
 
 

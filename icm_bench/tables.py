@@ -51,9 +51,7 @@ class Table:
         return self.group.data if self.group.net is None else f"{self.group.data} · {self.group.net}"
 
 
-def build(
-    rows: pd.DataFrame, anchor: str | None = None, options: bdrate.Options | None = None
-) -> list[Table]:
+def build(rows: pd.DataFrame, anchor: str | None = None, options: bdrate.Options | None = None) -> list[Table]:
     """One table per task, net and data set. anchor: ``METHOD``, ``METHOD@BETA`` or a pattern whose curves are
     pooled.
 
@@ -154,9 +152,7 @@ def _notes(group: Group, comparisons: tuple[Comparison, ...]) -> tuple[str, ...]
         text = " ".join(str(row["error"]).split())
         where = f"{row['method']} at {row['rate_name']} {row['rate']:g}"
         more = f" (and {row['n_failed'] - 1:.0f} more)" if row["n_failed"] > 1 else ""
-        made.append(
-            f"{where}: {text if len(text) <= _LONGEST_NOTE else text[: _LONGEST_NOTE - 1] + '…'}{more}"
-        )
+        made.append(f"{where}: {text if len(text) <= _LONGEST_NOTE else text[: _LONGEST_NOTE - 1] + '…'}{more}")
     for one in comparisons:
         for delta, name in ((one.rate, "BD-rate"), (one.metric, "BD-metric")):
             made += [f"{one.label}, {name} ({one.column}): {note}" for note in delta.notes]

@@ -157,9 +157,7 @@ def _encode(context: Context, unit: Unit, method: Method, picture: np.ndarray, m
     return data
 
 
-def _decode(
-    unit: Unit, method: Method, picture: np.ndarray, data: bytes, made: _Made
-) -> dict[Beta, np.ndarray]:
+def _decode(unit: Unit, method: Method, picture: np.ndarray, data: bytes, made: _Made) -> dict[Beta, np.ndarray]:
     """One picture per beta, from the bytes alone; those that came before a failure are kept."""
     stream = Bitstream.from_bytes(data)
     pictures: dict[Beta, np.ndarray] = {}
@@ -177,9 +175,7 @@ def _decode(
         made.failures += [Failure("decode", describe(error), beta=b) for b in unit.betas if b not in pictures]
     for beta in pictures:
         if beta in unit.measure:
-            made.decodes.append(
-                _measured(method, stream, picture, (beta, pictures[beta], spent / len(pictures)))
-            )
+            made.decodes.append(_measured(method, stream, picture, (beta, pictures[beta], spent / len(pictures))))
     return pictures
 
 
@@ -227,9 +223,7 @@ def _predict(bench: _Bench, want: Want, pictures: dict[Beta, np.ndarray], made: 
         if len(evidence) != len(betas):
             raise ValueError(f"{net.spec} gave {len(evidence)} records for {len(betas)} pictures")
     except Exception as error:
-        made.failures += [
-            Failure("predict", describe(error), subject, beta, want.sample.id) for beta in betas
-        ]
+        made.failures += [Failure("predict", describe(error), subject, beta, want.sample.id) for beta in betas]
         return
     for beta, record in zip(betas, evidence, strict=True):
         try:

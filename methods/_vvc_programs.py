@@ -1,7 +1,8 @@
 """The external VVC programs: how ffmpeg with libvvenc, VVenC's own applications and VTM are called.
 
-Each is handed raw yuv420p10le planes and gives an Annex B byte stream, and the other way round. None of them
-is shipped with this project: ffmpeg, a program of its own under the GPL, comes with imageio-ffmpeg.
+Each is handed raw yuv420p10le planes and gives an Annex B byte stream, and the other way round, in files of a
+private folder: libvvenc prints its warnings to standard output, where they would become part of a piped stream.
+None of the programs is shipped with this project: ffmpeg, under the GPL, comes with imageio-ffmpeg.
 """
 
 from __future__ import annotations
@@ -43,8 +44,6 @@ class Program(ABC):
 
     #: What rows call it.
     name: ClassVar[str]
-    #: Whether picture and stream go through standard input and output instead of files.
-    piped: ClassVar[bool] = False
 
     @abstractmethod
     def encode_command(self, source: str, stream: str, size: tuple[object, object], qp: object) -> list[str]:
@@ -61,28 +60,27 @@ class Program(ABC):
 
     def encode(self, planes: bytes, size: tuple[int, int], qp: int) -> bytes:
         """Code raw planes of size (width, height). Raises CodecError."""
-        if self.piped:
-            command = self.encode_command("pipe:0", "pipe:1", size, qp)
-            return self._filled(command, run(command, timeout_s=self.timeout_s, data=planes))
         with private_folder() as folder:
             source, stream = folder / "source.yuv", folder / "stream.266"
             source.write_bytes(planes)
             command = self.encode_command(str(source), str(stream), size, qp)
             run(command, timeout_s=self.timeout_s)
-            return self._filled(command, stream.read_bytes() if stream.exists() else b"")
+            coded = stream.read_bytes() if stream.exists() else b""
+        if not coded:
+            raise CodecError(f"{shlex.join(command)}\nended well and wrote no stream")
+        return coded
 
     def decode(self, data: bytes, largest: tuple[int, int]) -> bytes:
         """Raw planes of the picture in the stream, to be checked for their size. Raises CodecError.
 
         largest: (width, height) that no decoded picture may exceed.
         """
-        if self.piped:
-            command = self.decode_command("pipe:0", "pipe:1", largest)
-            return run(command, timeout_s=self.timeout_s, data=data)
         with private_folder() as folder:
             stream, target = folder / "stream.266", folder / "target.yuv"
             stream.write_bytes(data)
             run(self.decode_command(str(stream), str(target), largest), timeout_s=self.timeout_s)
+            if not target.exists():
+                return b""
             with target.open("rb") as planes:
                 return planes.read(3 * largest[0] * largest[1] + 1)
 
@@ -94,22 +92,15 @@ class Program(ABC):
             "decoder_command": shlex.join(self.decode_command("STREAM", "TARGET", (2**14, 2**14))),
         }
 
-    @staticmethod
-    def _filled(command: list[str], stream: bytes) -> bytes:
-        if not stream:
-            raise CodecError(f"{shlex.join(command)}\nended well and wrote no stream")
-        return stream
-
 
 class Ffmpeg(Program):
-    """ffmpeg with libvvenc and its own VVC decoder, through pipes.
+    """ffmpeg with libvvenc and its own VVC decoder.
 
     Neither side is tagged with a colour range: libvvenc takes no full-range tag in ffmpeg, and a tag on one
     side only would make ffmpeg rescale the samples.
     """
 
     name = "ffmpeg with libvvenc"
-    piped = True
 
     def encode_command(self, source: str, stream: str, size: tuple[object, object], qp: object) -> list[str]:
         return [
@@ -153,7 +144,7 @@ class Vvenc(Program):
             *(self.encoder, "--input", source, "--output", stream, "--size", f"{size[0]}x{size[1]}"),
             *("--format", "yuv420_10", "--internal-bitdepth", "10", "--framerate", "25", "--frames", "1"),
             *("--preset", self.preset, "--qp", str(qp), "--qpa", "0", "--threads", "1"),
-            *("--intraperiod", "1", "--gopsize", "1", "--intraqpoffset", "0", "--accessunitdelimiter", "0"),
+            *("--intraperiod", "1", "--additional", _INTRA.replace(":", " ")),
         ]
 
     def decode_command(self, stream: str, target: str, largest: tuple[int, int]) -> list[str]:

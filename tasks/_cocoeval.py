@@ -62,9 +62,7 @@ def _evaluate(
         "categories": [{"id": category, "name": str(category)} for category in categories],
     }
     known = COCO(dataset, print_function=_silent)
-    evaluator = COCOeval_faster(
-        known, known.loadRes(results), "bbox", print_function=_silent, separate_eval=True
-    )
+    evaluator = COCOeval_faster(known, known.loadRes(results), "bbox", print_function=_silent, separate_eval=True)
     evaluator.evaluate()
     evaluator.accumulate()
     return dict(evaluator.eval)

@@ -87,9 +87,7 @@ class DataTask(Task):
         order = [key for key in known if key in evidence]
         if len(order) != len(evidence):
             stranger = next(key for key in evidence if key not in set(order))
-            raise UserError(
-                f"there is evidence for picture {stranger!r}, which {self.name} at {self.root} lacks"
-            )
+            raise UserError(f"there is evidence for picture {stranger!r}, which {self.name} at {self.root} lacks")
         return order
 
     def __getstate__(self) -> dict[str, Any]:
@@ -108,10 +106,7 @@ def found(folder: Path) -> str:
     entries = sorted(folder.iterdir())
     folders = [entry.name + "/" for entry in entries if entry.is_dir()]
     files = [entry.name for entry in entries if not entry.is_dir()]
-    return (
-        ", ".join(part for part in (_some(folders, "folders"), _some(files, "files")) if part)
-        or "an empty folder"
-    )
+    return ", ".join(part for part in (_some(folders, "folders"), _some(files, "files")) if part) or "an empty folder"
 
 
 def _some(names: list[str], what: str) -> str:

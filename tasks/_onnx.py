@@ -4,8 +4,8 @@
     onnx:deeplab.onnx(min_side=577, mean=128, std=128)            logits of 19 train ids
     onnx:net.onnx(kind="classifier", resize=256, crop=224)        logits of the 1000 classes
 
-The kind follows from the model's outputs: (1, N, 5 + classes) is a YOLOX, (1, C, h, w) is segmentation, (1, C)
-is a classifier. ``kind=`` only says it beforehand; a file of another form is refused when it is opened.
+The kind follows from the model's outputs: (1, N, 5 + classes) is a YOLOX, (1, C, h, w) is segmentation,
+(1, C) is a classifier. ``kind=`` only says it beforehand; a file of another form is refused when it is opened.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from icm_bench.tasks._data import digest, file_digest
+from icm_bench.tasks._nets import check_params, positive
+from icm_bench.tasks._yolox import CATEGORY_IDS, decode, letterbox
+
 from icm_bench.errors import MissingPackage, UserError
 from icm_bench.registry import EXTRAS, suggest
 from icm_bench.spec import format_spec
 from icm_bench.task import Net
-from icm_bench.tasks._data import digest, file_digest
-from icm_bench.tasks._nets import check_params, positive
-from icm_bench.tasks._yolox import CATEGORY_IDS, decode, letterbox
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,9 +50,10 @@ def load(kind: str, name: str, params: Mapping[str, Any], weights: str | None) -
         raise UserError(f"onnx:{name}: an ONNX file carries its weights: leave --weights {weights} out")
     if not Path(name).expanduser().is_file():
         raise UserError(f"{name}: there is no such ONNX file")
-    cls = {"detection": Yolox, "segmentation": Segmenter, "classification": Classifier}[kind]
+    cls: Any = {"detection": Yolox, "segmentation": Segmenter, "classification": Classifier}[kind]
     check_params(f"onnx:{name}", params, cls.parameters)
-    return cls(name, dict(params))
+    net: Net = cls(name, dict(params))
+    return net
 
 
 class OnnxNet(Net):
@@ -82,9 +84,7 @@ class OnnxNet(Net):
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         wanted = ["CUDAExecutionProvider"] if device.startswith("cuda") else []
-        providers = [p for p in wanted if p in onnxruntime.get_available_providers()] + [
-            "CPUExecutionProvider"
-        ]
+        providers = [p for p in wanted if p in onnxruntime.get_available_providers()] + ["CPUExecutionProvider"]
         try:
             session = onnxruntime.InferenceSession(str(self.path), options, providers=providers)
         except Exception as error:  # onnxruntime's exceptions share no public base but Exception
@@ -160,9 +160,7 @@ class Yolox(OnnxNet):
             inputs, scale = letterbox(picture, height, width)
             raw = self.run(inputs, name)[0]
             if raw.shape[1] - 5 != len(categories):
-                raise UserError(
-                    f"net {self.spec}: {raw.shape[1] - 5} classes; name their ids with categories=[...]"
-                )
+                raise UserError(f"net {self.spec}: {raw.shape[1] - 5} classes; name their ids with categories=[...]")
             boxes, scores, labels = decode(raw, height, width)
             outputs.append({"boxes": boxes / scale, "scores": scores, "labels": categories[labels]})
         return outputs
@@ -172,9 +170,9 @@ class Segmenter(OnnxNet):
     """A semantic segmenter: RGB (x - mean) / std in, logits of the train ids out.
 
     min_side: where the input size is free, smaller pictures are enlarged (Pillow, bilinear) until the shorter
-    side is about this; sides are rounded to 16 k + 1, as atrous networks with aligned corners want them. mean,
-    std: in grey levels, one number or three. output: which logits; by default ``logits_low`` where there is one,
-    else the first. They are scaled to the picture's size, with ``align_corners`` (default True).
+    side is about this; sides are rounded to 16 k + 1, as atrous networks with aligned corners want them.
+    mean, std: in grey levels, one number or three. output: which logits; by default ``logits_low`` where there
+    is one, else the first. They are scaled to the picture's size, with ``align_corners`` (default True).
     """
 
     kind = "segmentation"
@@ -194,9 +192,7 @@ class Segmenter(OnnxNet):
         resized = np.asarray(Pillow.fromarray(picture).resize((width, height), Pillow.Resampling.BILINEAR))
         logits = torch.from_numpy(self.run(normalised(resized, self.params, 128.0, 128.0), self._output))
         align = bool(self.params.get("align_corners", True))
-        full = torch.nn.functional.interpolate(
-            logits, picture.shape[:2], mode="bilinear", align_corners=align
-        )
+        full = torch.nn.functional.interpolate(logits, picture.shape[:2], mode="bilinear", align_corners=align)
         return full[0].argmax(0).to(torch.uint8).numpy()
 
     def _free_size(self, height: int, width: int) -> tuple[int, int]:
@@ -235,9 +231,7 @@ class Classifier(OnnxNet):
                 image = functional.resize(image, [resize])
             if crop:
                 image = functional.center_crop(image, [crop, crop])
-            inputs = normalised(
-                np.asarray(image), self.params, (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-            )
+            inputs = normalised(np.asarray(image), self.params, (123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
             logits = self.run(inputs, self.session.get_outputs()[0].name)[0]
             outputs.append(np.argsort(-logits, kind="stable")[:5].tolist())
         return outputs

@@ -14,13 +14,14 @@ from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
+from icm_bench.tasks._data import digest, file_digest
+from icm_bench.tasks._nets import check_params, positive, wrong_kind
+from icm_bench.tasks._torchvision_build import build, downloaded
+
 from icm_bench.errors import UserError
 from icm_bench.registry import suggest
 from icm_bench.spec import format_spec
 from icm_bench.task import Net
-from icm_bench.tasks._data import digest, file_digest
-from icm_bench.tasks._nets import check_params, positive, wrong_kind
-from icm_bench.tasks._torchvision_build import build, downloaded
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -37,9 +38,10 @@ def load(kind: str, name: str, params: Mapping[str, Any], weights: str | None) -
     if name not in names[kind]:
         wrong_kind(name, kind, names)
         raise UserError(f"unknown torchvision {kind} model {name!r}{suggest(name, names[kind])}")
-    cls = {"classification": Classifier, "detection": Detector, "segmentation": Segmenter}[kind]
+    cls: Any = {"classification": Classifier, "detection": Detector, "segmentation": Segmenter}[kind]
     check_params(f"torchvision:{name}", params, cls.parameters)
-    return cls(name, dict(params), weights)
+    net: Net = cls(name, dict(params), weights)
+    return net
 
 
 @cache
@@ -47,9 +49,7 @@ def model_names(kind: str) -> tuple[str, ...]:
     """The models of a kind that torchvision knows."""
     from torchvision import models
 
-    module = {"classification": models, "detection": models.detection, "segmentation": models.segmentation}[
-        kind
-    ]
+    module = {"classification": models, "detection": models.detection, "segmentation": models.segmentation}[kind]
     return tuple(models.list_models(module=module))
 
 
@@ -75,9 +75,7 @@ class TorchvisionNet(Net):
         known = get_model_weights(self.name)
         wanted = self.params.get("weights", "DEFAULT")
         if wanted != "DEFAULT" and wanted not in known.__members__:
-            raise UserError(
-                f"net {self.spec}: unknown weights {wanted!r}{suggest(str(wanted), known.__members__)}"
-            )
+            raise UserError(f"net {self.spec}: unknown weights {wanted!r}{suggest(str(wanted), known.__members__)}")
         return known[wanted]
 
     @cached_property
@@ -216,9 +214,7 @@ class Segmenter(TorchvisionNet):
         for picture in pictures:
             image = torch.from_numpy(picture).permute(2, 0, 1)
             if self._resize:
-                image = functional.resize(
-                    image, [self._resize], preset.interpolation, antialias=preset.antialias
-                )
+                image = functional.resize(image, [self._resize], preset.interpolation, antialias=preset.antialias)
             image = functional.normalize(image.to(self.device).float().div(255), preset.mean, preset.std)
             with torch.inference_mode():
                 logits = self.model(image[None])["out"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from icm_bench.errors import UserError
 from icm_bench.tasks._weights import load_state
+
+from icm_bench.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -76,9 +77,7 @@ def _bare(name: str, num_classes: int | None) -> nn.Module:
     options: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
     if name in _TRANSFORM_INPUT:
         options |= {"transform_input": True, "init_weights": False, "aux_logits": False}
-    if name in models.list_models(module=models.detection) or name in models.list_models(
-        module=models.segmentation
-    ):
+    if name in models.list_models(module=models.detection) or name in models.list_models(module=models.segmentation):
         options["weights_backbone"] = None
     model: nn.Module = models.get_model(name, weights=None, **options)
     return model
@@ -93,9 +92,7 @@ def _n_outputs(name: str, state: dict[str, Tensor]) -> int | None:
         return state[_ROI_HEAD].shape[0] if _ROI_HEAD in state else None
     with torch.device("meta"):  # the order of the layers; the file's own order may be alphabetical
         skeleton = _bare(name, None)
-    last = [
-        key for key, value in skeleton.state_dict().items() if key.endswith(".weight") and value.ndim > 1
-    ][-1]
+    last = [key for key, value in skeleton.state_dict().items() if key.endswith(".weight") and value.ndim > 1][-1]
     return state[last].shape[0] if last in state else None
 
 

@@ -61,6 +61,4 @@ def _pickle(path: Path) -> object:
             f"save the state dict alone, or as .safetensors"
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{path}: cannot be read as PyTorch weights ({str(error).partition(chr(10))[0]})"
-        ) from error
+        raise UserError(f"{path}: cannot be read as PyTorch weights ({str(error).partition(chr(10))[0]})") from error

@@ -46,9 +46,7 @@ def resize_linear(picture: Image, size: tuple[int, int]) -> Image:
     if size == picture.shape[:2]:
         return picture
     planes = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
-    resized = torch.nn.functional.interpolate(
-        planes, size, mode="bilinear", align_corners=False, antialias=False
-    )
+    resized = torch.nn.functional.interpolate(planes, size, mode="bilinear", align_corners=False, antialias=False)
     return resized[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8).numpy()
 
 
@@ -56,8 +54,8 @@ def decode(raw: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.nda
     """Boxes (n, 4) x1 y1 x2 y2 in input pixels, scores (n,), class numbers (n,); the best 100, best first.
 
     raw: (N, 5 + classes) centre offsets and log sizes in strides, objectness and class scores after the
-    sigmoid. An anchor may stand for several classes, each with its own score (keeping only its best class costs
-    about half a point of AP). Raises UserError when N does not fit strides 8, 16 and 32.
+    sigmoid. An anchor may stand for several classes, each with its own score (keeping only its best class
+    costs about half a point of AP). Raises UserError when N does not fit strides 8, 16 and 32.
     """
     import numpy as np
     import torch

@@ -12,10 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from icm_bench.errors import UserError
-from icm_bench.task import Evidence, Sample
 from icm_bench.tasks._data import DataTask, file_digest
 from icm_bench.tasks._nets import mini_names
+
+from icm_bench.errors import UserError
+from icm_bench.task import Evidence, Sample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,8 +36,8 @@ class Cityscapes(DataTask):
     matrices are summed; IoU of a class = TP / (TP + FP + FN), FP on labelled pixels only. Metrics in percent:
 
     - ``mIoU_present``: mean over the ``n_classes_present`` classes that occur in the labels. Predictions of
-      other classes count as errors of the class they hide. The main metric: the data fixes its classes, so that
-      two codecs never average over different ones; on the full set it equals mIoU.
+      other classes count as errors of the class they hide. The main metric: the data fixes its classes, so
+      that two codecs never average over different ones; on the full set it equals mIoU.
     - ``mIoU``: mean over the ``n_classes`` classes whose union (label or prediction) is not empty, as
       cityscapesScripts (NaN for TP + FP + FN = 0, skipped in the average) and mmseg (nanmean) define it.
     - ``pixel_accuracy``: right pixels of all labelled ones.
@@ -46,9 +47,7 @@ class Cityscapes(DataTask):
     metrics = ("mIoU_present", "mIoU", "pixel_accuracy")
     mini_nets = mini_names("segmentation")
     expected = 500
-    layout = (
-        "leftImg8bit/val/CITY/*_leftImg8bit.png and gtFine/val/CITY/*_gtFine_labelTrainIds.png (or labelIds)"
-    )
+    layout = "leftImg8bit/val/CITY/*_leftImg8bit.png and gtFine/val/CITY/*_gtFine_labelTrainIds.png (or labelIds)"
 
     @cached_property
     def _samples(self) -> list[Sample]:
@@ -97,8 +96,8 @@ class Cityscapes(DataTask):
         wrong = np.unique(label[(label >= N_CLASSES) & (label != VOID)])
         if wrong.size:
             raise UserError(
-                f"{path}: holds id {wrong[0]}, train ids are 0 .. {N_CLASSES - 1} and {VOID}: these look like "
-                f"label ids; remove or rename the file (train ids are made from *_gtFine_labelIds.png)"
+                f"{path}: holds id {wrong[0]}, train ids are 0 .. {N_CLASSES - 1} and {VOID}: these look "
+                f"like label ids; remove or rename the file (train ids are made from *_gtFine_labelIds.png)"
             )
         return label
 
@@ -115,7 +114,7 @@ class Cityscapes(DataTask):
         return [[int(pair // 256), int(pair % 256), int(counts[pair])] for pair in np.flatnonzero(counts)]
 
     def score(self, evidence: Mapping[str, Evidence]) -> dict[str, float]:
-        """mIoU_present, mIoU and pixel accuracy in percent, and class counts; the latter alone without labels."""
+        """mIoU_present, mIoU, pixel accuracy in percent, and class counts; only the counts without labels."""
         import numpy as np
 
         confusion = np.zeros((N_CLASSES, 256), np.int64)  # rows: labels, columns: predictions

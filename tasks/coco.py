@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from icm_bench.errors import UserError
-from icm_bench.task import Evidence, Sample
 from icm_bench.tasks._cocoeval import box_metrics
 from icm_bench.tasks._data import DataTask, digest, read_json
 from icm_bench.tasks._nets import mini_names
+
+from icm_bench.errors import UserError
+from icm_bench.task import Evidence, Sample
 
 MAX_BOXES = 100
 _KEYS = ("images", "annotations", "categories")
@@ -26,8 +27,8 @@ _KEYS = ("images", "annotations", "categories")
 class Coco(DataTask):
     """COCO val2017 detection.
 
-    Evidence: at most 100 rows [x, y, w, h, score, category_id], best first, in pixels rounded to 0.01. Metrics
-    in percent: ``AP`` (mean over IoU 0.50:0.95 and categories), ``AP50``, ``AP75``, ``AP_small`` (area under
+    Evidence: at most 100 rows [x, y, w, h, score, category_id], best first, in pixels rounded to 0.01.
+    Metrics in percent: ``AP`` (mean over IoU 0.50:0.95 and categories), ``AP50``, ``AP75``, ``AP_small`` (area under
     32x32), ``AP_medium``, ``AP_large`` (over 96x96), ``AR_1``, ``AR_10``, ``AR_100`` (boxes per picture),
     ``AR_small``, ``AR_medium``, ``AR_large``. Crowd regions are matched but never counted. An area range
     without labels is left out.
@@ -54,9 +55,7 @@ class Coco(DataTask):
         if not path.is_file() or not (self.root / "val2017").is_dir():
             raise self.wrong_layout()
         labels = read_json(path)
-        missing = [
-            key for key in _KEYS if not isinstance(labels, dict) or not isinstance(labels.get(key), list)
-        ]
+        missing = [key for key in _KEYS if not isinstance(labels, dict) or not isinstance(labels.get(key), list)]
         if missing:
             raise UserError(f"{path}: expected COCO's lists {', '.join(_KEYS)}; {', '.join(missing)} missing")
         return {key: labels[key] for key in _KEYS}

@@ -17,10 +17,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from icm_bench.errors import UserError
-from icm_bench.task import Evidence, Sample
 from icm_bench.tasks._data import DataTask, pictures_in, read_json
 from icm_bench.tasks._nets import mini_names
+
+from icm_bench.errors import UserError
+from icm_bench.task import Evidence, Sample
 
 INDEX_FILE = "imagenet_class_index.json"
 LABELS_FILE = "labels.csv"
@@ -64,9 +65,7 @@ class ImageNet(DataTask):
     @cached_property
     def _index(self) -> tuple[list[Sample], dict[str, int]]:
         """The samples and the class index of each, by sample id."""
-        folders = sorted(
-            path for path in self._folder.iterdir() if path.is_dir() and not path.name.startswith(".")
-        )
+        folders = sorted(path for path in self._folder.iterdir() if path.is_dir() and not path.name.startswith("."))
         paths = [path for folder in folders for path in pictures_in(folder)] or pictures_in(self._folder)
         if not paths:
             raise self.wrong_layout(self._folder)
@@ -145,6 +144,4 @@ def _read_labels(path: Path) -> dict[str, int]:
         try:
             return {row["path"]: int(row["class_index"]) for row in reader}
         except (KeyError, TypeError, ValueError):
-            raise UserError(
-                f"{path}, line {reader.line_num}: expected the columns path, wnid, class_index"
-            ) from None
+            raise UserError(f"{path}, line {reader.line_num}: expected the columns path, wnid, class_index") from None

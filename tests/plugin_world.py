@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -86,3 +87,13 @@ class World:
 def lasting(found: list[dict]) -> list[dict]:
     """Rows without what differs from run to run."""
     return [{name: value for name, value in row.items() if name not in rows.VOLATILE} for row in found]
+
+
+def until(condition, process: subprocess.Popen) -> None:
+    """Wait for something a running command does."""
+    for _ in range(1200):
+        if condition():
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    raise AssertionError("the run did not come that far")

@@ -94,8 +94,7 @@ def rows() -> pd.DataFrame:
         ap, miou = point.pop("AP"), point.pop("mIoU")
         ap_part = {"AP": ap, "AP50": ap * 1.6, "n_classes": 80}
         made.append(
-            {**point, "task": "coco", "data": COCO, "net": "ssd-mini", "main_metric": "AP", "score": ap}
-            | ap_part
+            {**point, "task": "coco", "data": COCO, "net": "ssd-mini", "main_metric": "AP", "score": ap} | ap_part
         )
         miou_part = {"mIoU": miou, "n_classes": 19}
         place = {

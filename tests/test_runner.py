@@ -4,7 +4,7 @@ import signal
 import time
 
 import pytest
-from plugin_world import lasting
+from plugin_world import lasting, until
 
 from icm_bench import plan, registry, runner
 from icm_bench.bitstream import Bitstream
@@ -158,15 +158,6 @@ def test_a_killed_run_goes_on_where_it_was(world, workers):
     resumed, _ = world.run()
     assert lasting(resumed) == lasting(unbroken)
     assert world.logged("encode") == coded + 12 - kept
-
-
-def until(condition, process):
-    for _ in range(1200):
-        if condition():
-            return
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
-    raise AssertionError("the run did not come that far")
 
 
 def settle(world):

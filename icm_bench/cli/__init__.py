@@ -77,12 +77,8 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
-    ] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Print a traceback with an error (any command).")
-    ] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Print a traceback with an error (any command).")] = False,
 ) -> None:
     """Measure image codecs by what machines still see in their pictures, on real bytes."""
 

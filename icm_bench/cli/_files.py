@@ -46,6 +46,8 @@ def check_pixels(path: Path, max_pixels: int) -> None:
     """Refuse a file that is no picture, or too large, before its pixels are read. Raises PictureError."""
     from PIL import Image
 
+    if not path.is_file():
+        raise PictureError(f"{path}: there is no such file")
     try:
         with Image.open(path) as opened:
             width, height = opened.size

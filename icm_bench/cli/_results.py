@@ -12,9 +12,7 @@ from icm_bench.errors import UserError
 if TYPE_CHECKING:
     from icm_bench.curves import Filter
 
-Out = Annotated[
-    Path, typer.Option("--out", help="Results folder of the run, its store, or a CSV or JSON table.")
-]
+Out = Annotated[Path, typer.Option("--out", help="Results folder of the run, its store, or a CSV or JSON table.")]
 Tasks = Annotated[list[str] | None, typer.Option("--task", help="Only this task (may be repeated).")]
 Nets = Annotated[list[str] | None, typer.Option("--net", help="Only this net (may be repeated).")]
 Methods = Annotated[

@@ -64,7 +64,7 @@ class Progress:
         self._bar.update(self._id, total=self._n_total)
         if self._n_total or not self.console.is_terminal:
             cached = f", {event.n_cached} of them in the store" if event.n_cached else ""
-            self._say(f"{event.n_units} units (pictures x rates x methods){cached}; {event.n_cells} rows")
+            self._say(f"units (pictures x rates x methods): {event.n_units}{cached}; rows: {event.n_cells}")
 
     def _unit(self, event: UnitDone) -> None:
         self.n_done = event.n_done
@@ -97,9 +97,7 @@ def estimate(guess: Estimate, cells: tuple[int, int], workers: int) -> str:
         lines.append(f"expected time: unknown, never timed here: {', '.join(guess.untimed)}")
     else:
         share = f" with {workers} workers" if workers > 1 else ""
-        lines.append(
-            f"expected time: {duration(guess.seconds / workers)}{share}, from the seconds in the store"
-        )
+        lines.append(f"expected time: {duration(guess.seconds / workers)}{share}, from the seconds in the store")
     return "\n".join(lines)
 
 
@@ -116,7 +114,11 @@ def tables(rows: Sequence[Row]) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=_PLAIN_WIDTH)
     for data in dict.fromkeys((row["task_spec"], row["data"]) for row in rows):
-        console.print(_table([row for row in rows if (row["task_spec"], row["data"]) == data]))
+        these = [row for row in rows if (row["task_spec"], row["data"]) == data]
+        nets = list(dict.fromkeys(row["net"] for row in these))
+        title = f"{data[1]}, net {nets[0]}" if len(nets) == 1 and nets[0] else data[1]
+        console.print(title, markup=False, soft_wrap=True)
+        console.print(_table(these))
     first = next((row for row in rows if row["error"]), None)
     if first is not None:
         failed = sum(row["error"] is not None for row in rows)
@@ -124,16 +126,14 @@ def tables(rows: Sequence[Row]) -> None:
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    table = Table(title=escape(rows[0]["data"]), title_justify="left")
+    table = Table()
     nets = dict.fromkeys(row["net"] for row in rows)
     betas = any(row["beta"] is not None for row in rows)
     names = _metrics(rows)
     heads = ["method", *(["net"] if len(nets) > 1 else []), "rate", *(["beta"] if betas else [])]
     heads += ["bpp", "PSNR dB", *names, "n"]
     for head in heads:
-        table.add_column(
-            head, justify="left" if head in ("method", "net", "rate") else "right", overflow="fold"
-        )
+        table.add_column(head, justify="left" if head in ("method", "net", "rate") else "right", overflow="fold")
     for row in rows:
         rate = "uncompressed" if row["lossless"] else f"{row['rate_name']} {row['rate']:g}"
         table.add_row(
@@ -148,9 +148,6 @@ def _table(rows: Sequence[Row]) -> Table:
             *(_number(row.get(name), 1, fixed=True) for name in names),
             f"{row['n_pictures']}" if not row["n_failed"] else f"{row['n_pictures']} of {row['n_expected']}",
         )
-    if len(nets) == 1 and rows[0]["net"]:
-        table.caption = f"net: {escape(rows[0]['net'])}"
-        table.caption_justify = "left"
     return table
 
 
@@ -162,9 +159,7 @@ def _metrics(rows: Sequence[Row]) -> list[str]:
     if main is None:
         return []
     known: Sequence[Any] = registry.load("task", rows[0]["task"]).metrics  # type: ignore[attr-defined]
-    return [name for name in known if any(row.get(name) is not None for row in rows)][:_MOST_METRICS] or [
-        main
-    ]
+    return [name for name in known if any(row.get(name) is not None for row in rows)][:_MOST_METRICS] or [main]
 
 
 def _number(value: float | None, digits: int, fixed: bool = False) -> str:

@@ -50,9 +50,7 @@ def decode(
     n_bytes = len(needed.to_bytes())
     used = f"{n_bytes} bytes" if n_bytes == len(data) else f"{n_bytes} of {len(data)} bytes"
     bpp = 8 * n_bytes / (held.width * held.height)
-    where = f"{decoder.spec}, {decoder.rate.name} {held.rate:g}" + (
-        "" if chosen is None else f", beta {chosen:g}"
-    )
+    where = f"{decoder.spec}, {decoder.rate.name} {held.rate:g}" + ("" if chosen is None else f", beta {chosen:g}")
     typer.echo(f"{output}: {held.width}x{held.height} from {used}, {bpp:.4f} bpp, {where}")
 
 
@@ -66,11 +64,7 @@ def _decoder(held: Bitstream, spec: str | None) -> Method:
     known = [name for name in registry.names("method") if method_id(name) == held.method]
     if spec is None:
         if len(known) != 1:
-            found = (
-                f"fits {' and '.join(known)}: say which with --method"
-                if known
-                else "is of no method known here"
-            )
+            found = f"fits {' and '.join(known)}: say which with --method" if known else "is of no method known here"
             raise BitstreamError(f"its method id {held.method:04x} {found}")
         spec = known[0]
     decoder = registry.method(spec)

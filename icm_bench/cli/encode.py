@@ -13,9 +13,7 @@ from icm_bench.bitstream import MAX_PIXELS
 def encode(
     picture: Annotated[Path, typer.Argument(help="The picture to code, of any kind that Pillow reads.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .icm file to write.")],
-    method: Annotated[
-        str, typer.Option("--method", help='A codec, such as rdc or vvc(preset="fast").')
-    ] = "rdc",
+    method: Annotated[str, typer.Option("--method", help='A codec, such as rdc or vvc(preset="fast").')] = "rdc",
     rate: Annotated[
         float | None,
         typer.Option("--rate", help="On the codec's own axis; the middle of its grid by default."),

@@ -14,25 +14,17 @@ Many = Optional[list[str]]  # noqa: UP045
 
 
 def run(
-    method: Annotated[
-        Many, typer.Option(help="Codec spec, such as jpeg or vvc(preset='fast'); several.")
-    ] = None,
+    method: Annotated[Many, typer.Option(help="Codec spec, such as jpeg or vvc(preset='fast'); several.")] = None,
     task: Annotated[Many, typer.Option(help="Task spec, such as coco; several.")] = None,
     net: Annotated[Many, typer.Option(help="Net spec; several. Default: the task's own.")] = None,
-    rates: Annotated[
-        str, typer.Option(help='Rates: "0,1,2" or "start:stop:step". Default: the codec\'s.')
-    ] = "",
+    rates: Annotated[str, typer.Option(help='Rates: "0,1,2" or "start:stop:step". Default: the codec\'s.')] = "",
     betas: Annotated[str, typer.Option(help="Trade-offs in 0 .. 1, written as --rates.")] = "",
     data: Annotated[str, typer.Option(help="The data set's folder. Default: the built-in mini set.")] = "",
     weights: Annotated[Many, typer.Option(help="Weights file, one for each --net.")] = None,
     limit: Annotated[int, typer.Option(help="Take the first N pictures only; 0 takes all.")] = 0,
-    out: Annotated[Path, typer.Option(help="Folder of the store and of what is drawn from it.")] = Path(
-        "results"
-    ),
+    out: Annotated[Path, typer.Option(help="Folder of the store and of what is drawn from it.")] = Path("results"),
     device: Annotated[str, typer.Option(help="Where networks run: cpu, cuda, ...")] = "cpu",
-    workers: Annotated[
-        int, typer.Option(help="Processes; with more than one, each has one thread.", min=1)
-    ] = 1,
+    workers: Annotated[int, typer.Option(help="Processes; with more than one, each has one thread.", min=1)] = 1,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     reference: Annotated[bool, typer.Option(help="Measure the uncompressed line too.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,

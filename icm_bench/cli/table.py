@@ -13,9 +13,7 @@ from icm_bench.cli import _results
 
 def table(
     out: _results.Out = Path("results"),
-    format: Annotated[
-        str, typer.Option("--format", help="terminal, markdown, csv, json or latex.")
-    ] = "terminal",
+    format: Annotated[str, typer.Option("--format", help="terminal, markdown, csv, json or latex.")] = "terminal",
     task: _results.Tasks = None,
     net: _results.Nets = None,
     method: _results.Methods = None,

@@ -24,9 +24,11 @@ __all__ = ["DATASETS", "SPLITS", "VERSION", "ensure", "fingerprint", "verify"]
 VERSION = 1
 _FINGERPRINTS: dict[tuple[str, str], str] = {
     ("imagenet", "val"): "7f141ae15d37919c8b6c960a55acefa9a82c0c6ece8005c41c02031515850001",
-    ("coco", "val"): "96712be7655f4c0e0f3721b28bd6f15dc32fa6d9c0414bd31f0c0be578c3f0da",
-    ("cityscapes", "val"): "c10b3dc418f5c857fed7fb8229e64be9db4eb7898adff17ae94d39ec87063bf9",
     ("imagenet", "train"): "1238b173ee18ff8da1a7bea46ebd1877794264373dee39d822185c061773077e",
+    ("coco", "val"): "56abc3004f74cd3d7cf5e65e81c31377ed074519e33edcb34952c7c138e16ed3",
+    ("coco", "train"): "00c4c49446d5197f4ff347427dc84ea25017d45abf475af3dcc5ea860907b998",
+    ("cityscapes", "val"): "c10b3dc418f5c857fed7fb8229e64be9db4eb7898adff17ae94d39ec87063bf9",
+    ("cityscapes", "train"): "c1d14d55a55463fab1d414c372ea95dd49592cec6fa2bbad4290700342f4f677",
 }
 
 
@@ -83,7 +85,7 @@ def _finished(home: Path, dataset: str, split: str) -> bool:
     path = home / f"mini-{split}.json"
     try:
         return bool(json.loads(path.read_text("utf-8")) == _marker(dataset, split))
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (OSError, ValueError):
         return False
 
 

@@ -139,30 +139,39 @@ def run_lengths(mask: Mask) -> dict[str, list[int]]:
 
 
 def outlines(mask: Mask) -> list[list[int]]:
-    """Outer outlines of a mask (h, w) along pixel edges as COCO polygons [x0, y0, x1, ...], without holes."""
-    solid = np.pad(mask, 1)
-    inner = solid[1:-1, 1:-1]
-    step: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for side, (sx, sy), (ex, ey) in ((solid[:-2, 1:-1], (0, 0), (1, 0)), (solid[1:-1, 2:], (1, 0), (1, 1)),
-                                     (solid[2:, 1:-1], (1, 1), (0, 1)), (solid[1:-1, :-2], (0, 1), (0, 0))):
-        for y, x in np.argwhere(inner & ~side).tolist():
-            step.setdefault((x + sx, y + sy), []).append((x + ex, y + ey))
+    """The outlines of a mask (h, w) along pixel edges as COCO polygons [x0, y0, x1, ...].
+
+    COCO's polygons know no holes: a mask with a hole is cut into two at a column through the hole.
+    """
     found = []
+    step = _edges(mask)
     while step:
         loop = [next(iter(step))]
-        while loop[-1] in step:
+        while len(loop) == 1 or loop[-1] != loop[0]:
             ends = step[loop[-1]]
             point = ends.pop(_right_turn(loop, ends) if len(ends) > 1 else 0)
             if not ends:
                 del step[loop[-1]]
             loop.append(point)
-            if point == loop[0]:
-                break
+        if sum(a[0] * b[1] - b[0] * a[1] for a, b in pairwise(loop)) < 0:  # anticlockwise: a hole
+            columns = [x for x, _ in loop]
+            left = np.arange(mask.shape[1]) < (min(columns) + max(columns) + 1) // 2
+            return outlines(mask & left) + outlines(mask & ~left)
         corners = [b for a, b, c in zip([loop[-2], *loop], loop[:-1], loop[1:], strict=False)
                    if (b[0] - a[0]) * (c[1] - b[1]) != (b[1] - a[1]) * (c[0] - b[0])]
-        if sum(a[0] * b[1] - b[0] * a[1] for a, b in pairwise(loop)) > 0:
-            found.append([value for corner in corners for value in corner])
+        found.append([value for corner in corners for value in corner])
     return found
+
+
+def _edges(mask: Mask) -> dict[tuple[int, int], list[tuple[int, int]]]:
+    """The pixel edges around a mask (h, w), clockwise: from each corner (x, y) the corners that follow."""
+    solid = np.pad(mask, 1)
+    step: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for side, (sx, sy), (ex, ey) in ((solid[:-2, 1:-1], (0, 0), (1, 0)), (solid[1:-1, 2:], (1, 0), (1, 1)),
+                                     (solid[2:, 1:-1], (1, 1), (0, 1)), (solid[1:-1, :-2], (0, 1), (0, 0))):
+        for y, x in np.argwhere(mask & ~side).tolist():
+            step.setdefault((x + sx, y + sy), []).append((x + ex, y + ey))
+    return step
 
 
 def _right_turn(loop: list[tuple[int, int]], ends: list[tuple[int, int]]) -> int:

@@ -1,11 +1,12 @@
 """The command as a user gives it: tables, JSON, exit statuses, one-line errors."""
 
 import json
+import signal
 import subprocess
 import sys
 
 import pytest
-from plugin_world import lasting
+from plugin_world import lasting, until
 
 from icm_bench import registry, rows
 from icm_bench.cli import main
@@ -25,7 +26,7 @@ def test_a_run_shows_a_table_and_what_comes_next(world, capsys):
     assert "uncompressed" in out
     assert "bits 4" in out
     assert out.splitlines()[-1] == f"results: {world.out}/store.sqlite; next: icm-bench plot --out {world.out}"
-    assert "18 units (pictures x rates x methods); 5 rows" in err
+    assert "units (pictures x rates x methods): 18; rows: 5" in err
 
 
 def test_json_rows_on_stdout_and_nothing_else(world, capsys):
@@ -122,3 +123,14 @@ def test_help_lists_every_command(capsys):
     assert status == 0
     assert "run " in out
     assert "Run codecs on tasks" in out
+
+
+def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(world):
+    process = world.command("--no-reference", QUANT_PAUSE="0.1")
+    until(lambda: world.logged("encode") >= 4, process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "finished units are kept in" in err.splitlines()[-1]
+    assert "the same command goes on from there" in err.splitlines()[-1]
+    assert 0 < len(world.todo().units) < 12

@@ -59,4 +59,7 @@ class Bright(Task):
 
     def score(self, evidence):
         distances = [abs(one["level"] - one["label"]) for one in evidence.values()]
-        return {"hits": 100 * sum(d < 8 for d in distances) / len(distances), "distance": sum(distances) / len(distances)}
+        return {
+            "hits": 100 * sum(d < 8 for d in distances) / len(distances),
+            "distance": sum(distances) / len(distances),
+        }

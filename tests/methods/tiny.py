@@ -1,0 +1,27 @@
+"""A very small codec with random weights, released like a trained one: quick, and exact where the real one is."""
+
+from pathlib import Path
+
+import torch
+
+from icm_bench.methods._networks import CodecConfig, CodecNet
+from icm_bench.methods._release import release
+
+
+def tiny_net(auxiliary: bool = True) -> CodecNet:
+    """N = 8, M = 12; the first layer is scaled up so that the latents are not all zero."""
+    torch.manual_seed(11)
+    net = CodecNet(CodecConfig(n=8, m=12, auxiliary=auxiliary)).eval()
+    branches = [net.primary] + ([net.auxiliary] if net.auxiliary is not None else [])
+    with torch.no_grad():
+        for branch in branches:
+            branch.g_a[-1].weight *= 60
+            branch.h_a[-1].weight *= 20
+    return net
+
+
+def tiny_checkpoint(folder: Path, auxiliary: bool = True) -> Path:
+    """A released checkpoint of the tiny codec."""
+    path = folder / f"tiny-{auxiliary}.safetensors"
+    release(tiny_net(auxiliary), path, {"training": "none"})
+    return path

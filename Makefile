@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT ?= results/demo
 
-.PHONY: demo test lint types check mini clean
+.PHONY: demo test lint types check mini real clean
 .DELETE_ON_ERROR:
 
 $(STAMP): pyproject.toml constraints.txt
@@ -32,9 +32,30 @@ types: $(STAMP)
 
 check: lint types test
 
-# The committed tables and plots of results/mini, from nothing.
+METHODS := --method jpeg --method vvc --method hyperprior --method rdc
+TASKS := --task imagenet --task coco --task cityscapes
+
+# The committed tables and plots of results/mini.
 mini: $(STAMP)
-	$(BIN)/python results/make.py
+	$(BIN)/icm-bench run $(METHODS) $(TASKS) --workers 2 --out results/mini
+	$(call written,results/mini)
+
+# The same on real pictures: make real REAL=FOLDER, laid out as CONTRIBUTING.md says.
+real: $(STAMP)
+	$(BIN)/icm-bench run $(METHODS) --task coco --data $(REAL)/coco --out results/real --workers 2 \
+	    --net "onnx:$(REAL)/weights/yolox_nano.onnx"
+	$(BIN)/icm-bench run $(METHODS) --task cityscapes --data $(REAL)/cityscapes --out results/real --workers 2 \
+	    --net "onnx:$(REAL)/weights/deeplab_edgetpu_slim_cityscapes_f32.onnx"
+	$(BIN)/icm-bench run $(METHODS) --task imagenet --data $(REAL)/imagenet/train_sample --out results/real \
+	    --net torchvision:squeezenet1_1 --weights $(REAL)/weights/squeezenet1_1_torchvision.pth --workers 2
+	$(BIN)/icm-bench run $(METHODS) --task images --data $(REAL)/kodak --out results/real --workers 2
+	$(call written,results/real)
+
+define written
+	$(BIN)/icm-bench table --out $(1) --format markdown > $(1)/table.md
+	$(BIN)/icm-bench table --out $(1) --format csv > $(1)/rows.csv
+	$(BIN)/icm-bench plot --out $(1)
+endef
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

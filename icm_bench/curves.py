@@ -74,6 +74,13 @@ class Group:
         return str(found.iloc[0]) if len(found) else None
 
     @property
+    def higher_is_better(self) -> bool:
+        """Whether a larger main metric is the better one; so it is where the rows do not say."""
+        if "higher_is_better" not in self.rows.columns:
+            return True
+        return not (self.rows["higher_is_better"].astype(str).str.lower() == "false").any()
+
+    @property
     def metrics(self) -> list[str]:
         """All metric columns of the task, the main one first, counts left out."""
         main = self.main_metric
@@ -100,7 +107,10 @@ class Series:
 
     def curve(self, column: str) -> Curve:
         """Bits per pixel against a column; points that lack either are left out."""
-        kept = self.rows[["bpp", column]].dropna()
+        import numpy as np
+
+        points = self.rows[["bpp", column]].astype(float)
+        kept = points[np.isfinite(points).all(axis=1)]
         return Curve(tuple(kept["bpp"].tolist()), tuple(kept[column].tolist()))
 
 
@@ -109,13 +119,9 @@ def read_rows(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     if path.is_dir():
-        stores = sorted(path.glob("*.sqlite"))
-        if len(stores) != 1:
-            found = f"it holds {len(stores)} stores, name one of them" if stores else "icm-bench run makes one"
-            raise UserError(f"{path}: no single store of results here; {found}")
-        path = stores[0]
+        path = path / "store.sqlite"
     if not path.exists():
-        raise UserError(f"{path}: there are no results here; icm-bench run makes them")
+        raise UserError(f"{path}: there are no results here; icm-bench run makes some")
     if path.suffix not in (".csv", ".json"):
         from icm_bench.rows import load
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
 #: More names than this go to a legend at once.
-_MOST_LABELS = 8
+_MOST_LABELS = 12
 _DOTS = (0, (1, 1.6))
 
 #: Colour and marker by method.
@@ -101,7 +101,7 @@ def _family(drawn: _Drawn, curves: list[Series], column: str, look_of: tuple[str
     for first, second, x_pair, y_pair in _jumps(curves, column):
         pale = plot_style.lighter(colour, 0.35)
         drawn.obstacles += drawn.axes.plot(x_pair, y_pair, color=pale, linewidth=0.8, linestyle=_DOTS, zorder=1)
-        drawn.sign(f"β {first:g} → {second:g} at the same rate setting", linewidth=0.8, linestyle=_DOTS)
+        drawn.sign(f"β {first:g} → {second:g}, same rate", linewidth=0.8, linestyle=_DOTS)
 
 
 def _jumps(curves: list[Series], column: str) -> list[tuple[float, float, list[float], list[float]]]:
@@ -146,7 +146,7 @@ def along_beta(group: Group, metric: str, looks: Looks, look: Look) -> Figure | 
         (line,) = axes.plot(x, y, color=colour, linewidth=0.9, marker=marker, markersize=2.6, zorder=2)
         drawn.names.append(Name(line, curves[0].label, colour))
     axes.margins(x=0.1)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    plot_style.plain_numbers(axes.xaxis)
     _roomy(axes)
     _uncompressed_line(drawn, group, metric)
     axes.set_xlabel("PSNR, RGB (dB)")

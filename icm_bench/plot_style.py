@@ -13,6 +13,7 @@ from icm_bench.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
@@ -108,8 +109,6 @@ def new_figure(width: str) -> tuple[Figure, Axes]:
 
 def headings(axes: Axes, title: str, subtitle: str) -> None:
     """Title and subtitle, flush with the left edge of the axes; plain numbers up the side."""
-    from matplotlib.ticker import MaxNLocator
-
     axes.set_title(f"{title}\n", loc="left", fontsize=8, fontweight="bold", pad=3, linespacing=1.35)
     below = axes.annotate(
         subtitle,
@@ -122,8 +121,15 @@ def headings(axes: Axes, title: str, subtitle: str) -> None:
     )
     # A long line must not squeeze the axes.
     below.set_in_layout(False)
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    plain_numbers(axes.yaxis)
+
+
+def plain_numbers(axis: Axis) -> None:
+    """A few round tick labels without padding zeros."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
 def rate_axis(axes: Axes, low: float, high: float) -> None:

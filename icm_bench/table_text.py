@@ -183,7 +183,7 @@ def as_json(tables: Sequence[Table]) -> str:
 
 
 def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    held: list[dict[str, Any]] = json.loads(rows.to_json(orient="records"))
+    held: list[dict[str, Any]] = json.loads(rows.to_json(orient="records", double_precision=15))
     return held
 
 

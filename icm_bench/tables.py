@@ -5,7 +5,7 @@ Values stay numbers until ``icm_bench.table_text`` writes them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from icm_bench import bdrate
@@ -82,14 +82,23 @@ def compare(group: Group, anchor: str, options: bdrate.Options) -> list[Comparis
     columns = [name for name in (group.main_metric, "psnr_mean") if name]
     made = []
     for one in every:
-        if one.method == base.method and one.beta == base.beta and len(one.rows) == len(base.rows):
+        if one is base:
             continue
         for column in columns:
-            first, second = base.curve(column), one.curve(column)
+            falling = column == group.main_metric and not group.higher_is_better
+            first, second = (_rising(curve.curve(column), falling) for curve in (base, one))
             rate = bdrate.bd_rate(first, second, options)
             metric = bdrate.bd_metric(first, second, options)
+            if falling:
+                note = f"{column}: lower is better, its negative is compared"
+                rate = replace(rate, notes=(*rate.notes, note))
             made.append(Comparison(beta_label(one.label, one.beta), column, rate, metric))
     return made
+
+
+def _rising(curve: bdrate.Curve, falling: bool) -> bdrate.Curve:
+    """The curve, with its values negated where lower is better."""
+    return bdrate.Curve(curve.rates, tuple(-value for value in curve.values)) if falling else curve
 
 
 def _points(group: Group) -> pd.DataFrame:

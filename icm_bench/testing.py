@@ -93,7 +93,7 @@ class MethodTests:
         first = _encode(ready, picture)
         assert np.array_equal(picture, before), "encode wrote into the picture it was given"
         views = np.ascontiguousarray(picture[:, ::-1])[:, ::-1]
-        assert _encode(ready, views).to_bytes() == first.to_bytes(), "a strided view of the picture is coded otherwise"
+        assert _encode(ready, views).to_bytes() == first.to_bytes(), "a strided view is coded otherwise"
 
     def test_container_holds_what_the_decoder_needs(self, ready: Method) -> None:
         picture = textured_picture(17, 33)

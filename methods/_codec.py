@@ -11,6 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
+
+from icm_bench.errors import BitstreamError
 from icm_bench.methods._entropy import SYMBOL_LIMIT, Decoder, Encoder, Tables
 from icm_bench.methods._integer import ACTIVATION_BITS, IntegerHyperSynthesis, to_fixed
 from icm_bench.methods._networks import (
@@ -25,9 +28,6 @@ from icm_bench.methods._networks import (
     pad_to,
 )
 from icm_bench.methods._release import load_floats, load_layers, load_tables, read
-from torch import Tensor
-
-from icm_bench.errors import BitstreamError
 
 HYPER_LIMIT = 127
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from icm_bench.methods._moco import Backbone, Negatives
-from icm_bench.methods._networks import CodecNet
 from torch import Tensor
 
+from icm_bench.methods._moco import Backbone, Negatives
+from icm_bench.methods._networks import CodecNet
 from icm_bench.training.data import CropSampler
 from icm_bench.training.loop import Recipe
 
@@ -36,6 +36,8 @@ def to_tensor(pictures: np.ndarray, device: str = "cpu") -> Tensor:
 class MseRecipe(Recipe):
     """Variable-rate hyperprior for MSE: every picture of a batch draws its level, with that level's lambda."""
 
+    model: CodecNet
+
     def __init__(self, net: CodecNet, crops: CropSampler, rates: RateRange, device: str = "cpu") -> None:
         self.model = net.to(device, memory_format=torch.channels_last)
         self.crops, self.rates, self.device = crops, rates, device
@@ -52,10 +54,13 @@ class MseRecipe(Recipe):
         mse = (out["x_hat"] - x).square().mean((1, 2, 3))
         bpp = out["bits"] / (x.shape[-1] * x.shape[-2])
         weight = self.rates.at(rate, levels)
-        # Dividing by lambda's root keeps high rates from drowning the low ones in the gradient.
-        loss = ((bpp + weight * 255**2 * mse) / (weight / self.rates.low).sqrt()).mean()
+        loss = self.balanced(bpp + weight * 255**2 * mse, weight)
         numbers = {"bpp": bpp.mean().item(), "psnr": (-10 * mse.detach().log10()).mean().item()}
         return loss, numbers
+
+    def balanced(self, cost: Tensor, weight: Tensor) -> Tensor:
+        """Mean of costs (B,), each divided by its weight's root, so that high rates do not drown low ones."""
+        return (cost / (weight / self.rates.low).sqrt()).mean()
 
     def evaluate(self) -> dict[str, float]:
         numbers = {}
@@ -137,7 +142,7 @@ class CognitionRecipe(MseRecipe):
             + 100 * (weights.local * local + weights.pixel * mse)
         )
         scale = self.rates.at(rate, levels)
-        loss = ((bpp + scale * cognition) / (scale / self.rates.low).sqrt()).mean()
+        loss = self.balanced(bpp + scale * cognition, scale)
         numbers = {
             "bpp": bpp.mean().item(),
             "psnr": (-10 * mse.detach().log10()).mean().item(),
@@ -173,7 +178,7 @@ class AuxiliaryRecipe(MseRecipe):
         pixels = x.shape[-1] * x.shape[-2]
         bpp = bits / pixels
         weight = self.rates.at(rate, levels)
-        loss = ((bpp + weight * 255**2 * mse) / (weight / self.rates.low).sqrt()).mean()
+        loss = self.balanced(bpp + weight * 255**2 * mse, weight)
         numbers = {
             "bpp": bpp.mean().item(),
             "bpp_primary": (first / pixels).mean().item(),
@@ -198,11 +203,15 @@ class AuxiliaryRecipe(MseRecipe):
 
 
 def feature_distance(seen: list[Tensor], original: list[Tensor]) -> Tensor:
-    """Squared distance of feature maps, each depth divided by its own energy, summed over depths: (B,)."""
+    """Squared distance of feature maps, each depth divided by its own variance, summed over depths: (B,).
+
+    The variance is about each channel's mean: what all pictures share tells a machine nothing.
+    """
     total = torch.zeros(len(seen[0]), device=seen[0].device)
     for a, b in zip(seen, original, strict=True):
-        energy = b.float().square().mean((1, 2, 3)).clamp(min=1e-6)
-        total = total + (a.float() - b.float()).square().mean((1, 2, 3)) / energy
+        a, b = a.float(), b.float()
+        variance = (b - b.mean((0, 2, 3), keepdim=True)).square().mean().clamp(min=1e-6)
+        total = total + (a - b).square().mean((1, 2, 3)) / variance
     return total
 
 

@@ -51,7 +51,7 @@ class IntegerLayer:
     def tensors(self) -> dict[str, Tensor]:
         """What a checkpoint keeps: int16 weight, int64 bias, shift."""
         return {
-            "weight": self.weight.to(torch.int16),
+            "weight": self.weight.to(torch.int16).contiguous(),
             "bias": self.bias.to(torch.int64),
             "shift": torch.tensor([self.shift, int(self.up)], dtype=torch.int64),
         }

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from icm_bench.methods._checkpoints import card, digest, find
-
 from icm_bench.bitstream import Bitstream, quantise_rate
 from icm_bench.errors import BitstreamError
 from icm_bench.method import Beta, Footprint, Method, RateAxis
+from icm_bench.methods._checkpoints import card, digest, find
 
 if TYPE_CHECKING:
     import numpy as np
+
     from icm_bench.methods._codec import Codec
 
 

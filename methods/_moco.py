@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
 
-from icm_bench.training.data import PicturePool, random_crop
+from icm_bench.training.data import PicturePool, resized_crop
 from icm_bench.training.loop import Recipe
 
 WIDTHS = (32, 64, 128, 192)  # at 1/2, 1/4, 1/8, 1/16
@@ -23,10 +23,14 @@ WIDTHS = (32, 64, 128, 192)  # at 1/2, 1/4, 1/8, 1/16
 
 @dataclass(frozen=True)
 class MocoConfig:
-    """dim: size of the embedding; queue: number of negatives; temperature, momentum as in MoCo."""
+    """dim: size of the embedding; queue: number of negatives; temperature, momentum as in MoCo.
+
+    A queue that reaches far back invites a shortcut: embeddings that all pictures share and that drift with time tell
+    a fresh key from an old one. Hence a short queue, and the other keys of the batch as negatives too.
+    """
 
     dim: int = 128
-    queue: int = 4096
+    queue: int = 1024
     temperature: float = 0.2
     momentum: float = 0.99
 
@@ -69,10 +73,10 @@ class Negatives(nn.Module):
         self.register_buffer("at", torch.zeros((), dtype=torch.long))
 
     def contrast(self, query: Tensor, key: Tensor, temperature: float) -> tuple[Tensor, float]:
-        """InfoNCE loss of queries (B, dim) against their keys and the queue, and the share of queries that win."""
-        logits = torch.cat([(query * key).sum(1, keepdim=True), query @ self.keys.clone()], 1) / temperature
-        target = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
-        return F.cross_entropy(logits, target), (logits.argmax(1) == 0).float().mean().item()
+        """InfoNCE loss of queries (B, dim) against the batch's keys and the queue, and the share of queries that win."""
+        logits = torch.cat([query @ key.T, query @ self.keys.clone()], 1) / temperature
+        target = torch.arange(len(logits), device=logits.device)
+        return F.cross_entropy(logits, target), (logits.argmax(1) == target).float().mean().item()
 
     @torch.no_grad()
     def push(self, key: Tensor) -> None:
@@ -114,7 +118,7 @@ class MocoRecipe(Recipe):
             pictures = getattr(self.pools[choice], split)
             picture = pictures[int(rng.integers(len(pictures)))]
             for view in views:
-                view.append(random_crop(picture, self.side, rng))
+                view.append(resized_crop(picture, self.side, rng))
         return np.stack([np.stack(view) for view in views])
 
     def loss(self, batch: np.ndarray) -> tuple[Tensor, dict[str, float]]:

@@ -94,7 +94,7 @@ class Synthesis(nn.Module):
         )
 
     def forward(self, y: Tensor, x1: Tensor | None = None) -> Tensor:
-        features = []
+        features: list[Tensor] = []
         for layer in self.condition:
             x1 = F.relu(layer(features[-1] if features else x1))
             features.append(x1)

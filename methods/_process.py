@@ -29,12 +29,13 @@ _TAIL_LINES = 8
 _TAIL_BYTES = 4096
 
 
-def run(command: Sequence[str], *, timeout_s: float, data: bytes | None = None, merge: bool = False) -> bytes:
-    """Run a program to its end and return what it wrote to standard output (merge: and to standard error).
+def run(command: Sequence[str], *, timeout_s: float, data: bytes | None = None, asking: bool = False) -> bytes:
+    """Run a program to its end and return what it wrote to standard output.
 
-    command: program and arguments, never a shell line; data: bytes for its standard input. Raises CodecError
-    when the program cannot be started, ends with another status than 0, or is not done after timeout_s seconds;
-    then, as on any interruption, it is killed with all the processes it started.
+    command: program and arguments, never a shell line; data: bytes for its standard input; asking: standard error
+    is returned too, and any exit status will do, for programs that are asked what they are. Raises CodecError when
+    the program cannot be started, ends with another status than 0, or is not done after timeout_s seconds; then,
+    as on any interruption, it is killed with all the processes it started.
     """
     with tempfile.TemporaryFile() as errors:
         try:
@@ -42,7 +43,7 @@ def run(command: Sequence[str], *, timeout_s: float, data: bytes | None = None, 
                 list(command),
                 stdin=subprocess.PIPE if data is not None else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT if merge else errors,
+                stderr=subprocess.STDOUT if asking else errors,
                 env={**os.environ, "LC_ALL": "C", "AV_LOG_FORCE_NOCOLOR": "1"},
                 start_new_session=True,
             )
@@ -57,7 +58,7 @@ def run(command: Sequence[str], *, timeout_s: float, data: bytes | None = None, 
         except BaseException:
             _kill(process)
             raise
-        if process.returncode != 0:
+        if process.returncode != 0 and not asking:
             raise CodecError(_message(command, _ending(process.returncode), errors, output))
         return output
 

@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+
+from icm_bench.errors import UserError
 from icm_bench.methods._checkpoints import digest
 from icm_bench.methods._entropy import TAIL_MASS, Tables, gaussian_tables
 from icm_bench.methods._integer import IntegerLayer
@@ -25,9 +28,6 @@ from icm_bench.methods._networks import (
     CodecConfig,
     CodecNet,
 )
-from torch import Tensor, nn
-
-from icm_bench.errors import UserError
 
 FORMAT = "icm-bench codec 1"
 #: Parts of a branch that run in floating point, outside of the entropy path.
@@ -48,6 +48,7 @@ def release(net: CodecNet, path: Path, about: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     save_file(tensors, part, metadata)
+    part.chmod(0o644)
     part.replace(path)
     sizes = {"config": asdict(net.config), "parameters": sum(p.numel() for p in net.parameters())}
     text = json.dumps({**about, **sizes, "sha256": digest(path)}, indent=1)

@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from icm_bench import __version__
+from icm_bench.errors import UserError
 from icm_bench.methods._checkpoints import WEIGHTS
 from icm_bench.methods._codec_training import (
     AuxiliaryRecipe,
@@ -29,9 +32,6 @@ from icm_bench.methods._codec_training import (
 from icm_bench.methods._moco import Backbone, MocoConfig, MocoRecipe
 from icm_bench.methods._networks import CodecConfig, CodecNet
 from icm_bench.methods._release import release
-
-from icm_bench import __version__
-from icm_bench.errors import UserError
 from icm_bench.registry import suggest
 from icm_bench.training.data import CropSampler, PicturePool, folder_pictures, mini_pictures
 from icm_bench.training.loop import Options, Progress, Recipe, Schedule, train

@@ -16,9 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from icm_bench.methods._process import find, private_folder, run, sweep
-
 from icm_bench.errors import CodecError, UserError
+from icm_bench.methods._process import find, private_folder, run, sweep
 
 if TYPE_CHECKING:
     from icm_bench.methods.vvc import Vvc
@@ -124,13 +123,14 @@ class Ffmpeg(Program):
     def version(self) -> str:
         fix = "install one that has: pip install 'imageio-ffmpeg>=0.6'"
         for program, kind, codec in ((self.encoder, "encoder", "libvvenc"), (self.decoder, "decoder", "vvc")):
-            if "VVC" not in _said([program, "-hide_banner", "-h", f"{kind}={codec}"]):
+            answer = _asked(rf"({kind.title()} {codec}|is not recognized)", [program, "-h", f"{kind}={codec}"])
+            if answer == "is not recognized":
                 raise UserError(f"vvc: {program} has no {codec} {kind}; {fix}")
-        ffmpeg = _match(r"ffmpeg version (\S+)", _said([self.encoder, "-version"]))
+        ffmpeg = _asked(r"ffmpeg version (\S+)", [self.encoder, "-version"])
         # Only a run that encodes makes ffmpeg say which libvvenc it holds.
         command = self.encode_command("pipe:0", os.devnull, (16, 16), 32)
         command[command.index("error")] = "verbose"
-        library = _match(r"libvvenc version: (\S+)", _said([*command, "-y"], bytes(768)))
+        library = _asked(r"libvvenc version: (\S+)", [*command, "-y"], bytes(768))
         return f"libvvenc {library} in ffmpeg {ffmpeg}"
 
 
@@ -152,9 +152,8 @@ class Vvenc(Program):
 
     @cached_property
     def version(self) -> str:
-        _said([self.decoder, "--version"])
-        version = _match(r"version (\d\S*)", _said([self.encoder, "--version"]))
-        return f"vvencapp {version}"
+        asked = [_asked(r"version (\d\S*)", [program, "--version"]) for program in (self.encoder, self.decoder)]
+        return f"vvencapp {asked[0]}, vvdecapp {asked[1]}"
 
 
 @dataclass(frozen=True)
@@ -178,21 +177,20 @@ class Vtm(Program):
 
     @cached_property
     def version(self) -> str:
-        version = _match(r"Version \[([^]]+)\]", _said([self.encoder, "--help"]))
-        return f"VTM {version}"
+        asked = [_asked(r"Version \[?([^]\s]+)", [program, "--help"]) for program in (self.encoder, self.decoder)]
+        return f"VTM {asked[0]}, decoder {asked[1]}"
 
 
-def _said(command: list[str], data: bytes | None = None) -> str:
-    """What a program prints when asked about itself. Raises UserError when it cannot be run."""
+def _asked(pattern: str, command: list[str], data: bytes | None = None) -> str:
+    """What a program says of itself where the pattern looks. Raises UserError when it does not run or say it."""
     try:
-        return run(command, timeout_s=_PROBE_S, data=data, merge=True).decode("utf-8", "replace")
+        said = run(command, timeout_s=_PROBE_S, data=data, asking=True).decode("utf-8", "replace")
     except CodecError as error:
-        raise UserError(f"vvc: a program does not work: {' | '.join(str(error).splitlines())}") from error
-
-
-def _match(pattern: str, text: str) -> str:
-    found = re.search(pattern, text)
-    return found[1] if found else "(of unknown version)"
+        raise UserError(f"vvc: {' | '.join(str(error).splitlines())}") from error
+    if found := re.search(pattern, said):
+        return found[1]
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    raise UserError(f"vvc: {shlex.join(command)} does not say its version but: {' | '.join(lines[-3:]) or 'nothing'}")
 
 
 def locate(method: Vvc) -> Program:

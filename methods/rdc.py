@@ -13,9 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from icm_bench.methods._learned import LearnedCodec
-
 from icm_bench.method import Beta
+from icm_bench.methods._learned import LearnedCodec
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ from icm_bench.errors import BitstreamError, CodecError, UserError
 from icm_bench.method import Beta, Method, RateAxis
 
 if TYPE_CHECKING:
-    from icm_bench.methods._vvc_programs import Program
-
     from icm_bench.method import Image
+    from icm_bench.methods._vvc_programs import Program
 
 PRESETS = ("faster", "fast", "medium", "slow", "slower")
 SCALES = (100, 75, 50, 25)
@@ -33,8 +32,8 @@ class Vvc(Method):
 
     preset: VVenC's, "faster" to "slower" (VTM has none). scale: 100, 75, 50 or 25, per cent of the side that
     is coded (bicubic in both directions). program: "ffmpeg" (default, from imageio-ffmpeg), "vvenc"
-    (vvencapp, vvdecapp) or "vtm" (EncoderAppStatic, DecoderAppStatic). encoder, decoder: names or paths of the programs
-    where they are called otherwise. cfg: VTM's encoder_intra_vtm.cfg. timeout_s: seconds one call may take.
+    (vvencapp, vvdecapp) or "vtm" (EncoderAppStatic, DecoderAppStatic). encoder, decoder: names or paths of the
+    programs where they are called otherwise. cfg: VTM's encoder_intra_vtm.cfg. timeout_s: seconds one call may take.
 
     The colour conversion is ours (``_colour.py``), full range. The decoder takes the size of the picture from
     the container, and the scale from the size that was coded. Each call runs on one thread. Source: ITU-T

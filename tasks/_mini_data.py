@@ -118,9 +118,7 @@ class Augmentation:
     contrast: float = 0.0
     noise: float = 0.0
 
-    def __call__(
-        self, rng: np.random.Generator, picture: Picture, truth: Any
-    ) -> tuple[NDArray[np.float32], Any]:
+    def __call__(self, rng: np.random.Generator, picture: Picture, truth: Any) -> tuple[NDArray[np.float32], Any]:
         """A float32 (window, window, 3) picture in 0 .. 255 and its truth."""
         spare = [side - self.window for side in picture.shape[:2]]
         top, left = (int(rng.integers(min(s, 0), max(s, 0) + 1)) for s in spare)

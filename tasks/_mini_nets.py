@@ -94,7 +94,8 @@ class MiniNet(Net):
 
         device: "cpu", "cuda" or whatever torch calls it.
         """
-        from icm_bench.tasks._mini_models import build, fold_norms
+        from icm_bench.tasks._mini_blocks import fold_norms
+        from icm_bench.tasks._mini_models import build
 
         state, labels = read_weights(self.path, self.name)
         module = build(self.name, len(labels))
@@ -217,7 +218,7 @@ def centre_window(picture: Image) -> Image:
     """The centre (128, 128, 3) of a picture, with mid-grey where the picture is smaller."""
     import numpy as np
 
-    from icm_bench.tasks._mini_models import MEAN
+    from icm_bench.tasks._mini_blocks import MEAN
 
     window = np.full((CROP, CROP, 3), round(MEAN), np.uint8)
     there, here = [], []
@@ -231,7 +232,7 @@ def centre_window(picture: Image) -> Image:
 
 def normalise(x: torch.Tensor) -> torch.Tensor:
     """(N, 3, H, W) in 0 .. 255 to about zero mean and unit deviation."""
-    from icm_bench.tasks._mini_models import MEAN, STD
+    from icm_bench.tasks._mini_blocks import MEAN, STD
 
     return (x - MEAN) / STD
 

@@ -150,9 +150,7 @@ class MiniRecipe(Recipe):
         return held_out_score(net, self.data, self.held_out, outputs)
 
 
-def held_out_score(
-    net: MiniNet, found: data.TrainSet, indices: list[int], outputs: list[Any]
-) -> dict[str, float]:
+def held_out_score(net: MiniNet, found: data.TrainSet, indices: list[int], outputs: list[Any]) -> dict[str, float]:
     """The score of a net's outputs for these pictures of the train split, in percent."""
     truths = [found.truths[index] for index in indices]
     if net.kind == "classification":

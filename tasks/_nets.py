@@ -94,8 +94,8 @@ def _mini_net(kind: str, name: str, params: Mapping[str, Any], weights: str | No
             raise UserError(f"unknown net {name!r}: did you mean 'torchvision:{name}'?")
         known = [*mini_names(kind), *(f"{prefix}:..." for prefix in backends())]
         raise UserError(f"unknown {kind} net {name!r}{suggest(name, known)}")
-    check_params(name, params, ())
-    net: Net = _mini_nets.load(name, weights)
+    check_params(name, params, ("weights",))
+    net: Net = _mini_nets.load(name, weights or params.get("weights"))
     return net
 
 

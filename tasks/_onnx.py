@@ -16,14 +16,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from icm_bench.tasks._data import digest, file_digest
-from icm_bench.tasks._nets import check_params, positive
-from icm_bench.tasks._yolox import CATEGORY_IDS, decode, letterbox
-
 from icm_bench.errors import MissingPackage, UserError
 from icm_bench.registry import EXTRAS, suggest
 from icm_bench.spec import format_spec
 from icm_bench.task import Net
+from icm_bench.tasks._data import digest, file_digest
+from icm_bench.tasks._nets import check_params, positive
+from icm_bench.tasks._yolox import CATEGORY_IDS, decode, letterbox
 
 if TYPE_CHECKING:
     import numpy as np

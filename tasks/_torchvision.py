@@ -14,14 +14,13 @@ from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
-from icm_bench.tasks._data import digest, file_digest
-from icm_bench.tasks._nets import check_params, positive, wrong_kind
-from icm_bench.tasks._torchvision_build import build, downloaded
-
 from icm_bench.errors import UserError
 from icm_bench.registry import suggest
 from icm_bench.spec import format_spec
 from icm_bench.task import Net
+from icm_bench.tasks._data import digest, file_digest
+from icm_bench.tasks._nets import check_params, positive, wrong_kind
+from icm_bench.tasks._torchvision_build import build, downloaded
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

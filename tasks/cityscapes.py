@@ -12,11 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from icm_bench.tasks._data import DataTask, file_digest
-from icm_bench.tasks._nets import mini_names
-
 from icm_bench.errors import UserError
 from icm_bench.task import Evidence, Sample
+from icm_bench.tasks._data import DataTask, file_digest
+from icm_bench.tasks._nets import mini_names
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from icm_bench.errors import UserError
+from icm_bench.task import Evidence, Sample
 from icm_bench.tasks._cocoeval import box_metrics
 from icm_bench.tasks._data import DataTask, digest, read_json
 from icm_bench.tasks._nets import mini_names
-
-from icm_bench.errors import UserError
-from icm_bench.task import Evidence, Sample
 
 MAX_BOXES = 100
 _KEYS = ("images", "annotations", "categories")

@@ -17,11 +17,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from icm_bench.tasks._data import DataTask, pictures_in, read_json
-from icm_bench.tasks._nets import mini_names
-
 from icm_bench.errors import UserError
 from icm_bench.task import Evidence, Sample
+from icm_bench.tasks._data import DataTask, pictures_in, read_json
+from icm_bench.tasks._nets import mini_names
 
 INDEX_FILE = "imagenet_class_index.json"
 LABELS_FILE = "labels.csv"

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from icm_bench.tasks._data import PICTURE_SUFFIXES, DataTask, pictures_in
-
 from icm_bench.errors import UserError
 from icm_bench.task import Evidence, Sample
+from icm_bench.tasks._data import PICTURE_SUFFIXES, DataTask, pictures_in
 
 
 @dataclass(frozen=True)

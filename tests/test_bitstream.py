@@ -22,7 +22,10 @@ def test_one_layer_costs_at_most_16_bytes(height: int, width: int, rate: float, 
     assert Bitstream.from_bytes(data) == made
 
 
-@given(st.dictionaries(st.from_regex(r"[a-z]{1,12}", fullmatch=True), st.binary(max_size=300), min_size=1, max_size=5))
+names = st.from_regex(r"[a-z]{1,12}", fullmatch=True)
+
+
+@given(st.dictionaries(names, st.binary(max_size=300), min_size=1, max_size=5))
 def test_any_layers_come_back(layers: dict[str, bytes]) -> None:
     made = stream(layers)
     assert Bitstream.from_bytes(made.to_bytes()) == made
@@ -79,7 +82,8 @@ def test_pictures_that_are_too_large_are_refused_before_anything_is_allocated() 
 def test_known_bytes() -> None:
     """The layout is a file format: these bytes must never change within version 1."""
     data = stream({"primary": b"\x01\x02", "auxiliary": b"\x03"}, (200, 300), 2.5).to_bytes()
-    assert data.hex() == "c94d12" + method_id("rdc").to_bytes(2, "little").hex() + "3412" + "ab02c701810a02010203" + data[-2:].hex()
+    head = "c94d12" + method_id("rdc").to_bytes(2, "little").hex() + "3412"
+    assert data[:-2].hex() == head + "ab02c701810a02010203"
 
 
 def test_short_ids() -> None:

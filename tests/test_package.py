@@ -15,15 +15,17 @@ SHIPPED = {".py", ".safetensors", ".json", ".toml", ".typed"}
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(folder)]
-    subprocess.run([*command, str(ROOT)], check=True, capture_output=True, cwd=folder)
+    flags = ["--quiet", "--no-deps", "--no-build-isolation", "-w", str(folder)]
+    command = [sys.executable, "-m", "pip", "wheel", *flags, str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True, cwd=folder)
     return next(folder.glob("icm_bench-*.whl"))
 
 
 def checkout_files() -> set[str]:
     """Files of the packages, under their installed names."""
     found = set()
-    for folder, name in (("icm_bench", "icm_bench"), ("methods", "icm_bench/methods"), ("tasks", "icm_bench/tasks")):
+    places = {"icm_bench": "icm_bench", "methods": "icm_bench/methods", "tasks": "icm_bench/tasks"}
+    for folder, name in places.items():
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in SHIPPED and path.is_file() and "__pycache__" not in path.parts:
                 found.add(f"{name}/{path.relative_to(ROOT / folder).as_posix()}")

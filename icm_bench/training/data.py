@@ -80,6 +80,15 @@ def random_crop(picture: np.ndarray, side: int, rng: np.random.Generator) -> np.
     return crop[:, ::-1] if rng.random() < 0.5 else crop
 
 
+def resized_crop(picture: np.ndarray, side: int, rng: np.random.Generator, smallest: float = 0.4) -> np.ndarray:
+    """A square crop of ``smallest`` to all of the shorter side, resized to (side, side, 3), flipped half the time."""
+    size = max(1, int(min(picture.shape[:2]) * rng.uniform(smallest, 1)))
+    top, left = (int(rng.integers(0, n - size + 1)) for n in picture.shape[:2])
+    crop = Image.fromarray(picture[top : top + size, left : left + size])
+    resized = np.asarray(crop.resize((side, side), Image.Resampling.BILINEAR))
+    return resized[:, ::-1] if rng.random() < 0.5 else resized
+
+
 class CropSampler:
     """Batches of crops, uint8 (B, side, side, 3), from weighted pools; the same step always gives the same batch."""
 

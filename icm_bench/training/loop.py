@@ -93,6 +93,9 @@ def train(recipe: Recipe, schedule: Schedule, options: Options) -> Iterator[Prog
     optimizer = torch.optim.Adam(recipe.trainable(), lr=schedule.lr)
     checkpoint = options.folder / "last.pt"
     start = _resume(checkpoint, recipe, optimizer)
+    if start >= schedule.steps:
+        yield Progress(start, schedule.steps, {}, evaluate(recipe))
+        return
     deadline = math.inf if options.minutes is None else time.monotonic() + 60 * options.minutes
     log = _Log(options.folder / "log.csv", start)
     sums: dict[str, float] = {}

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from icm_bench.methods import _colour
 
 from icm_bench.images import read_picture
+from icm_bench.methods import _colour
 from icm_bench.testing import textured_picture
 
 REALDATA = os.environ.get("ICM_BENCH_REALDATA")

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from icm_bench.methods import _process
 
 from icm_bench.errors import CodecError, UserError
+from icm_bench.methods import _process
 
 
 def _python(code: str, *arguments: str) -> list[str]:

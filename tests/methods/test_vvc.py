@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from icm_bench.methods import _colour, _process, vvc
 
 from icm_bench import metrics, registry
 from icm_bench.bitstream import Bitstream
 from icm_bench.errors import BitstreamError, CodecError, UserError
 from icm_bench.method import Method
+from icm_bench.methods import _colour, _process, vvc
 from icm_bench.testing import MethodTests, textured_picture
 
 
@@ -127,7 +127,7 @@ def test_provenance_names_program_version_and_command(method: Method) -> None:
     "spec", ['vvc(preset="fastest")', "vvc(scale=60)", 'vvc(program="x265")', "vvc(timeout_s=0)", "vvc(qp=3)"]
 )
 def test_wrong_parameters_are_named(spec: str) -> None:
-    with pytest.raises(UserError, match="fastest|60|x265|timeout_s|'qp'"):
+    with pytest.raises(UserError, match=r"fastest|60|x265|timeout_s|'qp'"):
         registry.method(spec)
 
 
@@ -145,7 +145,7 @@ def test_qp_off_the_axis_is_refused(method: Method, qp: float) -> None:
 @pytest.mark.parametrize("program", vvc.PROGRAMS)
 def test_a_missing_program_comes_with_the_fix(program: str) -> None:
     method = registry.method(f'vvc(program="{program}", encoder="/nowhere/enc", decoder="/nowhere/dec")')
-    with pytest.raises(UserError, match="'/nowhere/enc'.*(install|build)"):
+    with pytest.raises(UserError, match=r"'/nowhere/enc'.*(install|build)"):
         method.setup()
 
 
@@ -194,7 +194,10 @@ def test_a_stream_of_a_larger_picture_is_refused(method: Method) -> None:
 
 def test_programs_with_files_run_in_a_private_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """vvencapp and VTM are called with files: names with blanks and quotes work, and nothing stays behind."""
-    copy = "a = sys.argv\nsrc, dst = (a[a.index(f) + 1] for f in FLAGS)\nopen(dst, 'wb').write(open(src, 'rb').read())"
+    copy = (
+        "a = sys.argv\nsource, target = (a[a.index(flag) + 1] for flag in FLAGS)\n"
+        "open(target, 'wb').write(open(source, 'rb').read())"
+    )
     encoder = _program(tmp_path, "enc", copy.replace("FLAGS", "('--input', '--output')"))
     decoder = _program(tmp_path, "dec", copy.replace("FLAGS", "('--bitstream', '--output')"))
     temporary = tmp_path / "tmp 'x"
@@ -218,7 +221,7 @@ def test_vvenc_applications_and_ffmpeg_read_each_other(method: Method) -> None:
     _read_each_other(own, method)
 
 
-@pytest.mark.skipif(not all(_VTM), reason="ICM_BENCH_VTM_ENCODER, ICM_BENCH_VTM_DECODER, ICM_BENCH_VTM_CFG are not set")
+@pytest.mark.skipif(not all(_VTM), reason="ICM_BENCH_VTM_ENCODER, _DECODER and _CFG are not set")
 def test_vtm_and_ffmpeg_read_each_other(method: Method) -> None:
     own = registry.method('vvc(program="vtm", encoder={!r}, decoder={!r}, cfg={!r})'.format(*_VTM))
     own.setup()

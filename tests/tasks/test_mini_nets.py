@@ -19,7 +19,8 @@ from icm_bench.mini.scenes import scene
 from icm_bench.mini.writers import CATEGORY_IDS, CLASS_INDICES, TRAIN_IDS
 from icm_bench.tasks import _mini_data as data
 from icm_bench.tasks import _mini_nets, _mini_training
-from icm_bench.tasks._mini_models import build, fold_norms
+from icm_bench.tasks._mini_blocks import fold_norms
+from icm_bench.tasks._mini_models import build
 
 ALL = [name for names in _mini_nets.NAMES.values() for name in names]
 CONFIGS = Path(_mini_nets.__file__).parent / "configs"
@@ -65,8 +66,9 @@ def test_weights_were_learned_on_the_present_mini_world() -> None:
 
 def test_two_architectures_per_task() -> None:
     for names in _mini_nets.NAMES.values():
-        first, second = ({(key, tuple(v.shape)) for key, v in build(n, 10).state_dict().items()} for n in names)
-        assert len(first & second) < 0.05 * len(first)
+        states = (build(name, 10).state_dict().items() for name in names)
+        first, second = ({(key, v.shape) for key, v in state if v.ndim == 4} for state in states)
+        assert len(first & second) <= 1, "only the stem may be alike"
 
 
 @pytest.mark.parametrize("name", _mini_nets.NAMES["classification"])

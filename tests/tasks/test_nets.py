@@ -2,10 +2,10 @@ import pickle
 import sys
 
 import pytest
-from icm_bench.tasks import _nets
-from icm_bench.tasks._nets import backends, resolve
 
 from icm_bench.errors import MissingPackage, UserError
+from icm_bench.tasks import _nets
+from icm_bench.tasks._nets import backends, resolve
 
 
 def test_back_ends_are_the_files_with_a_load_function():
@@ -46,6 +46,10 @@ def test_built_in_nets_by_name():
     for kind in ("classification", "detection", "segmentation"):
         assert _nets.mini_names(kind)
     name = _nets.mini_names("detection")[0]
+    with pytest.raises(UserError, match=r"gone\.safetensors"):
+        resolve("detection", f'{name}(weights="gone.safetensors")')
+    with pytest.raises(UserError, match=r"no parameter 'weigths'.*did you mean 'weights'"):
+        resolve("detection", f"{name}(weigths=1)")
     with pytest.raises(UserError, match="is a detection net and the task takes segmentation nets"):
         resolve("segmentation", name)
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from icm_bench.tasks import _yolox
-from icm_bench.tasks._nets import resolve
-from icm_bench.tasks._onnx import infer_form
 from tiny_sets import onnx_file
 
 from icm_bench.errors import UserError
+from icm_bench.tasks import _yolox
+from icm_bench.tasks._nets import resolve
+from icm_bench.tasks._onnx import infer_form
 
 COLOURS = {0: (200, 20, 30), 1: (10, 220, 40), 2: (30, 20, 210)}
 

@@ -63,8 +63,9 @@ def test_deeplab_on_cityscapes():
 
 def test_train_ids_made_from_label_ids_are_the_files_own():
     import numpy as np
-    from icm_bench.tasks.cityscapes import _train_ids
     from PIL import Image
+
+    from icm_bench.tasks.cityscapes import _train_ids
 
     paths = sorted((ROOT / "cityscapes" / "gtFine" / "val").glob("*/*_gtFine_labelIds.png"))
     assert paths

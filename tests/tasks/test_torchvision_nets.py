@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from icm_bench.tasks._nets import resolve
-from icm_bench.tasks._weights import load_state
 from PIL import Image
 from torchvision import models
 
 from icm_bench.errors import UserError
+from icm_bench.tasks._nets import resolve
+from icm_bench.tasks._weights import load_state
 
 
 def noise(height, width, seed=0):

@@ -1,0 +1,5 @@
+"""``python -m icm_bench`` is the command ``icm-bench``."""
+
+from icm_bench.cli import main
+
+main()

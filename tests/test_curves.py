@@ -1,0 +1,156 @@
+"""Filters, groups, axes and curves from rows."""
+
+import json
+
+import pandas as pd
+import pytest
+from synthetic_rows import BOTH, COCO, PRIMARY, rows
+
+from icm_bench.curves import (
+    Filter,
+    beta_label,
+    find_series,
+    groups,
+    method_labels,
+    one_axis,
+    read_rows,
+    select,
+    series,
+    short_spec,
+)
+from icm_bench.errors import UserError
+
+
+def test_groups_are_by_task_net_and_data():
+    found = groups(rows())
+    assert [(group.task, group.net, group.slug) for group in found] == [
+        ("cityscapes", "unet-mini", "cityscapes-unet-mini"),
+        ("coco", "ssd-mini", "coco-ssd-mini"),
+    ]
+    assert found[1].data == COCO
+    assert found[1].main_metric == "AP" and found[1].metrics == ["AP", "AP50"]
+    assert found[0].metrics == ["mIoU"]
+
+
+def test_other_pictures_make_another_group():
+    few = rows().assign(n_expected=10, n_pictures=10)
+    found = groups(pd.concat([rows(), few]))
+    assert len(found) == 4
+    assert len({group.slug for group in found}) == 4
+
+
+def test_curves_are_by_method_and_beta():
+    coco = groups(rows())[1]
+    found = series(coco.rows)
+    assert [beta_label(one.label, one.beta) for one in found] == [
+        *("jpeg", "rdc β=0", "rdc β=0.25", "rdc β=0.5", "rdc β=0.75", "rdc β=1", "vvc")
+    ]
+    assert tuple(found[1].rows.bpp) == tuple(point[0] for point in BOTH)
+    assert found[5].curve("AP").rates == tuple(point[0] for point in PRIMARY)
+
+
+def test_points_without_a_value_are_left_out_of_a_curve():
+    held = rows()
+    held.loc[(held.method == "jpeg") & (held.rate == 10), "AP"] = None
+    jpeg = series(groups(held)[1].rows)[0]
+    assert len(jpeg.curve("AP").rates) == 3
+
+
+def test_filters():
+    assert set(select(rows(), Filter(methods=("jpeg",))).method) == {"identity", "jpeg"}
+    assert set(select(rows(), Filter(methods=("v*",), tasks=("coco",))).method) == {"identity", "vvc"}
+    assert set(select(rows(), Filter(nets=("unet-mini",))).task) == {"cityscapes"}
+    with pytest.raises(UserError, match="no results for method 'bpg': there are identity, jpeg, vvc, rdc"):
+        select(rows(), Filter(methods=("bpg",)))
+    with pytest.raises(UserError, match="no results with profile 'transtic': there are orig"):
+        select(rows(), Filter(profile="transtic"))
+    with pytest.raises(UserError, match="no results yet"):
+        select(pd.DataFrame(), Filter())
+
+
+def test_a_spec_is_found_by_its_name():
+    held = rows().replace({"method": {"vvc": "vvc(preset='fast')"}})
+    assert "vvc(preset='fast')" in set(select(held, Filter(methods=("vvc",))).method)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        ("profile", "transtic", "orig and transtic do not share an axis"),
+        ("rate_kind", "estimated", "estimated bits are no real bytes"),
+        ("pixels_orig", 1000, "two denominators"),
+        ("bpp", 9.0, "not its bytes over original pixels"),
+    ],
+)
+def test_what_does_not_belong_on_one_axis_is_refused(column, value, says):
+    held = groups(rows())[1].rows
+    one_axis(held, "here")
+    held.loc[held.method == "jpeg", column] = value
+    with pytest.raises(UserError, match=says):
+        one_axis(held, "here")
+
+
+def test_pictures_that_failed_are_no_other_denominator():
+    held = groups(rows())[1].rows
+    partial = (held.method == "jpeg") & (held.rate == 10)
+    for column, value in (("n_failed", 3), ("pixels_orig", 8000), ("n_bytes", 350)):
+        held.loc[partial, column] = value
+    one_axis(held, "here")
+
+
+def test_anchors():
+    found = series(groups(rows())[1].rows)
+    assert find_series(found, "vvc").method == "vvc"
+    assert find_series(found, "rdc@0.5").beta == 0.5
+    with pytest.raises(UserError, match="names 5 curves: say which one of rdc@0, "):
+        find_series(found, "rdc")
+    with pytest.raises(UserError, match="no curve 'bpg' here: there are jpeg, rdc, vvc"):
+        find_series(found, "bpg")
+
+
+def test_a_pattern_pools_curves():
+    held = rows()
+    half = held[held.method == "vvc"].assign(method="vvc(scale=50)")
+    found = series(groups(pd.concat([held, half]))[1].rows)
+    assert len(find_series(found, "vvc*").rows) == 10
+    assert len(find_series(found, "vvc").rows) == 5
+    with pytest.raises(UserError, match="names 6 curves"):
+        find_series(found, "*c")
+
+
+def test_short_names():
+    assert short_spec("rdc(checkpoint='/a/b/mine.safetensors', n=3)") == "rdc(checkpoint=mine.safetensors, n=3)"
+    assert short_spec("onnx:/models/yolox.onnx") == "onnx:yolox.onnx"
+    held = groups(rows())[1].rows
+    again = held[held.method == "rdc"].assign(checkpoint="ffff0000")
+    names = method_labels(pd.concat([held, again]))
+    assert names[("rdc", "ffff0000")] == "rdc #ffff00" and names[("vvc", "")] == "vvc"
+
+
+def test_text_tables_are_read_back(tmp_path):
+    csv, listed, wrapped = tmp_path / "rows.csv", tmp_path / "list.json", tmp_path / "rows.json"
+    rows().to_csv(csv, index=False)
+    records = json.loads(rows().to_json(orient="records", double_precision=15))
+    listed.write_text(json.dumps(records))
+    wrapped.write_text(json.dumps({"format": 1, "rows": records}))
+    expected = series(groups(rows())[1].rows)
+    for path in (csv, listed, wrapped):
+        for one, other in zip(expected, series(groups(read_rows(path))[1].rows), strict=True):
+            assert (one.method, one.beta) == (other.method, other.beta)
+            assert one.curve("AP").rates == other.curve("AP").rates
+            assert one.curve("AP").values == pytest.approx(other.curve("AP").values)
+
+
+def test_what_is_no_table_is_refused(tmp_path):
+    with pytest.raises(UserError, match="there are no results here"):
+        read_rows(tmp_path)
+    with pytest.raises(UserError, match="there are no results here"):
+        read_rows(tmp_path / "none.csv")
+    foreign = tmp_path / "foreign.csv"
+    foreign.write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match="lacks the columns bpp, data, method"):
+        read_rows(foreign)
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+    with pytest.raises(UserError, match="cannot be read as a table"):
+        read_rows(broken)

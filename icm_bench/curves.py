@@ -1,4 +1,4 @@
-"""From rows to what tables and plots share: filters, groups that may be compared, and curves.
+"""From rows to what tables and plots share: groups that may be compared, and curves.
 
 Rows are one per method, rate, beta, task and net, as ``icm_bench.rows.load`` gives them.
 """
@@ -8,52 +8,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from icm_bench.bdrate import Curve
 from icm_bench.errors import UserError
+from icm_bench.selection import PLAIN_COLUMNS, complete, lossless, matches
 from icm_bench.spec import format_spec, parse_spec
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: Columns of a row that tables and plots read as numbers; those absent count as empty.
-_NUMBERS = (
-    "rate", "beta", "n_pictures", "n_expected", "n_failed", "pixels_orig", "n_bytes", "bpp", "psnr_mean",
-    "ms_ssim_mean", "encode_s", "decode_s", "score", "checkpoints", "parameters",
-)  # fmt: skip
-#: Columns that they read as text.
-_TEXTS = (
-    "method", "checkpoint", "rate_name", "profile", "rate_kind", "task", "data", "data_fingerprint",
-    "samples", "net", "main_metric", "error",
-)  # fmt: skip
-#: Further columns that are no metric of a task.
-_OTHERS = (
-    "key", "method_name", "layer_bytes", "squared_error", "bpp_mean", "bpp_coded", "bpp_input",
-    "psnr_global", "pixels_coded", "pixels_input", "predict_s", "lossless", "higher_is_better", "task_spec",
-    "net_fingerprint", "errors", "method_provenance", "version", "commit", "python", "libraries", "machine",
-    "device", "threads", "seed", "utc",
-)  # fmt: skip
-_PLAIN = frozenset([*_NUMBERS, *_TEXTS, *_OTHERS])
 
 #: What must be one and the same along a rate axis, and why two of them do not mix.
 _ONE_AXIS = {
     "profile": "they code different pictures",
     "rate_kind": "estimated bits are no real bytes",
 }
-
-
-@dataclass(frozen=True)
-class Filter:
-    """What to keep; empty keeps all. Names match a spec, its bare name, or a pattern with ``*``."""
-
-    tasks: tuple[str, ...] = ()
-    nets: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ()
-    profile: str | None = None
-    rate_kind: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +56,7 @@ class Group:
         others = [
             name
             for name in self.rows.columns
-            if name not in _PLAIN
+            if name not in PLAIN_COLUMNS
             and not name.startswith("n_")
             and name != main
             and self.rows[name].notna().any()
@@ -112,83 +81,6 @@ class Series:
         points = self.rows[["bpp", column]].astype(float)
         kept = points[np.isfinite(points).all(axis=1)]
         return Curve(tuple(kept["bpp"].tolist()), tuple(kept[column].tolist()))
-
-
-def read_rows(path: Path) -> pd.DataFrame:
-    """Rows of a results folder, of a store, or of a CSV or JSON text table. Raises UserError."""
-    import pandas as pd
-
-    if path.is_dir():
-        path = path / "store.sqlite"
-    if not path.exists():
-        raise UserError(f"{path}: there are no results here; icm-bench run makes some")
-    if path.suffix not in (".csv", ".json"):
-        from icm_bench.rows import load
-
-        rows: pd.DataFrame = load(path)
-        return rows
-    try:
-        if path.suffix == ".csv":
-            table = pd.read_csv(path)
-        else:
-            import json
-
-            held = json.loads(path.read_text(encoding="utf-8"))
-            table = pd.DataFrame.from_records(held["rows"] if isinstance(held, dict) else held)
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise UserError(f"{path}: cannot be read as a table of rows ({error})") from error
-    missing = sorted({"method", "rate", "task", "net", "bpp", "data"} - set(table.columns))
-    if missing:
-        raise UserError(f"{path}: is no table of rows, it lacks the columns {', '.join(missing)}")
-    return table
-
-
-def complete(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows with every column that tables and plots read, numbers as numbers."""
-    import pandas as pd
-
-    wanted = [*_NUMBERS, *_TEXTS, "lossless"]
-    full = rows.reindex(columns=[*rows.columns, *(name for name in wanted if name not in rows.columns)])
-    return full.assign(**{name: pd.to_numeric(full[name], errors="coerce") for name in _NUMBERS})
-
-
-def select(rows: pd.DataFrame, chosen: Filter) -> pd.DataFrame:
-    """The rows that pass the filter. Raises UserError, saying what there is, when none does."""
-    import pandas as pd
-
-    if rows.empty:
-        raise UserError("there are no results yet: start with icm-bench run --method rdc --task coco")
-    kept = complete(rows)
-    for column, wanted in (("task", chosen.tasks), ("net", chosen.nets), ("method", chosen.methods)):
-        if wanted:
-            known = kept[column].dropna().unique()
-            for one in wanted:
-                if not any(matches(value, one) for value in known):
-                    raise UserError(f"no results for {column} {one!r}: there are {', '.join(map(str, known))}")
-            keep = [isinstance(value, str) and any(matches(value, one) for one in wanted) for value in kept[column]]
-            if column == "method":
-                # The uncompressed line belongs to every choice of methods.
-                keep = [a or b for a, b in zip(keep, lossless(kept), strict=True)]
-            kept = kept[pd.Series(keep, index=kept.index)]
-    for column, value in (("profile", chosen.profile), ("rate_kind", chosen.rate_kind)):
-        if value is not None:
-            known = kept[column].dropna().unique()
-            kept = kept[kept[column] == value]
-            if kept.empty:
-                raise UserError(f"no results with {column} {value!r}: there are {', '.join(map(str, known))}")
-    return kept
-
-
-def matches(value: str, wanted: str) -> bool:
-    """Whether a spec is the wanted one, has the wanted name, or fits the wanted pattern."""
-    if value == wanted or ("*" in wanted and fnmatchcase(value, wanted)):
-        return True
-    return parse_spec(value)[0] == wanted
-
-
-def lossless(rows: pd.DataFrame) -> pd.Series:
-    """Which rows are the uncompressed pass-through (a text table may hold words, or nothing)."""
-    return rows["lossless"].astype(str).str.lower().isin(["true", "1", "1.0"])
 
 
 def groups(rows: pd.DataFrame) -> list[Group]:

@@ -7,9 +7,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from icm_bench import plot_labels, plot_style
-from icm_bench.curves import Group, Series, beta_label, lossless, series
+from icm_bench.curves import Group, Series, beta_label, series
 from icm_bench.errors import UserError
 from icm_bench.plot_labels import Name
+from icm_bench.selection import lossless
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

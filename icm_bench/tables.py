@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from icm_bench import bdrate
-from icm_bench.curves import Group, beta_label, find_series, groups, lossless, method_labels, one_axis, series
+from icm_bench.curves import Group, beta_label, find_series, groups, method_labels, one_axis, series
 from icm_bench.errors import UserError
+from icm_bench.selection import lossless
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -246,14 +246,17 @@ def read_weights(path: Path, name: str) -> tuple[dict[str, torch.Tensor], list[i
 
     try:
         with safe_open(path, framework="pt") as file:
-            notes = file.metadata() or {}
+            note = json.loads((file.metadata() or {}).get("mini_net", "{}"))
             state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
-        labels = json.loads(notes.get("labels", "null"))
     except (OSError, SafetensorError, ValueError) as error:
         raise UserError(f"{path}: not a readable weights file ({error})") from error
-    if notes.get("net") != name or not isinstance(labels, list) or not labels:
-        raise UserError(f"{path}: weights of {notes.get('net', 'an unknown net')}, not of {name}")
-    return state, labels
+    if not isinstance(note, dict) or note.get("name") != name or not note.get("labels"):
+        raise UserError(f"{path}: not weights of {name} but of {_name_in(note)}")
+    return state, list(note["labels"])
+
+
+def _name_in(note: object) -> str:
+    return str(note["name"]) if isinstance(note, dict) and "name" in note else "an unknown net"
 
 
 def _with_counters(module: torch.nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

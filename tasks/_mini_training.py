@@ -201,7 +201,9 @@ def write_weights(recipe: MiniRecipe, path: Path) -> str:
             state[key] = wide.half() if wide.ndim > 1 else wide
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    save_file(state, part, {"net": recipe.config.net, "labels": json.dumps(recipe.data.labels)})
+    # One entry only: the library writes several in an order that changes from call to call.
+    note = json.dumps({"name": recipe.config.net, "labels": recipe.data.labels})
+    save_file(state, part, {"mini_net": note})
     part.replace(path)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -267,10 +269,9 @@ def _train(options: argparse.Namespace) -> None:
     if not last.step:  # the checkpoint was complete already
         last = Progress(config.steps, config.steps, {}, evaluate(recipe))
     weights = options.out / f"{config.net}.safetensors"
-    minutes = round((time.monotonic() - started) / 60, 1)
-    facts = {"data_fingerprint": print_of_data, "minutes_of_last_call": minutes}
     recipe.model.eval()
-    write_card(recipe, last, weights, {"sha256": write_weights(recipe, weights), **facts})
+    facts = {"data_fingerprint": print_of_data, "sha256": write_weights(recipe, weights)}
+    write_card(recipe, last, weights, facts)
     sys.stderr.write(f"{weights}\n")
 
 

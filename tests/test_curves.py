@@ -1,20 +1,15 @@
-"""Filters, groups, axes and curves from rows."""
-
-import json
+"""Groups, axes and curves from rows."""
 
 import pandas as pd
 import pytest
 from synthetic_rows import BOTH, COCO, PRIMARY, rows
 
 from icm_bench.curves import (
-    Filter,
     beta_label,
     find_series,
     groups,
     method_labels,
     one_axis,
-    read_rows,
-    select,
     series,
     short_spec,
 )
@@ -54,23 +49,6 @@ def test_points_without_a_value_are_left_out_of_a_curve():
     held.loc[(held.method == "jpeg") & (held.rate == 10), "AP"] = None
     jpeg = series(groups(held)[1].rows)[0]
     assert len(jpeg.curve("AP").rates) == 3
-
-
-def test_filters():
-    assert set(select(rows(), Filter(methods=("jpeg",))).method) == {"identity", "jpeg"}
-    assert set(select(rows(), Filter(methods=("v*",), tasks=("coco",))).method) == {"identity", "vvc"}
-    assert set(select(rows(), Filter(nets=("unet-mini",))).task) == {"cityscapes"}
-    with pytest.raises(UserError, match="no results for method 'bpg': there are identity, jpeg, vvc, rdc"):
-        select(rows(), Filter(methods=("bpg",)))
-    with pytest.raises(UserError, match="no results with profile 'transtic': there are orig"):
-        select(rows(), Filter(profile="transtic"))
-    with pytest.raises(UserError, match="no results yet"):
-        select(pd.DataFrame(), Filter())
-
-
-def test_a_spec_is_found_by_its_name():
-    held = rows().replace({"method": {"vvc": "vvc(preset='fast')"}})
-    assert "vvc(preset='fast')" in set(select(held, Filter(methods=("vvc",))).method)
 
 
 @pytest.mark.parametrize(
@@ -125,32 +103,3 @@ def test_short_names():
     again = held[held.method == "rdc"].assign(checkpoint="ffff0000")
     names = method_labels(pd.concat([held, again]))
     assert names[("rdc", "ffff0000")] == "rdc #ffff00" and names[("vvc", "")] == "vvc"
-
-
-def test_text_tables_are_read_back(tmp_path):
-    csv, listed, wrapped = tmp_path / "rows.csv", tmp_path / "list.json", tmp_path / "rows.json"
-    rows().to_csv(csv, index=False)
-    records = json.loads(rows().to_json(orient="records", double_precision=15))
-    listed.write_text(json.dumps(records))
-    wrapped.write_text(json.dumps({"format": 1, "rows": records}))
-    expected = series(groups(rows())[1].rows)
-    for path in (csv, listed, wrapped):
-        for one, other in zip(expected, series(groups(read_rows(path))[1].rows), strict=True):
-            assert (one.method, one.beta) == (other.method, other.beta)
-            assert one.curve("AP").rates == other.curve("AP").rates
-            assert one.curve("AP").values == pytest.approx(other.curve("AP").values)
-
-
-def test_what_is_no_table_is_refused(tmp_path):
-    with pytest.raises(UserError, match="there are no results here"):
-        read_rows(tmp_path)
-    with pytest.raises(UserError, match="there are no results here"):
-        read_rows(tmp_path / "none.csv")
-    foreign = tmp_path / "foreign.csv"
-    foreign.write_text("a,b\n1,2\n")
-    with pytest.raises(UserError, match="lacks the columns bpp, data, method"):
-        read_rows(foreign)
-    broken = tmp_path / "broken.json"
-    broken.write_text("{")
-    with pytest.raises(UserError, match="cannot be read as a table"):
-        read_rows(broken)

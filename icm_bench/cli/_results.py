@@ -10,7 +10,7 @@ import typer
 from icm_bench.errors import UserError
 
 if TYPE_CHECKING:
-    from icm_bench.curves import Filter
+    from icm_bench.selection import Filter
 
 Out = Annotated[Path, typer.Option("--out", help="Results folder of the run, its store, or a CSV or JSON table.")]
 Tasks = Annotated[list[str] | None, typer.Option("--task", help="Only this task (may be repeated).")]
@@ -31,7 +31,7 @@ def chosen(
     kind: str | None,
 ) -> Filter:
     """The filter that these options make."""
-    from icm_bench.curves import Filter
+    from icm_bench.selection import Filter
 
     return Filter(tuple(tasks or ()), tuple(nets or ()), tuple(methods or ()), profile, kind)
 

@@ -28,10 +28,10 @@ def plot(
     rate_kind: _results.RateKind = None,
 ) -> None:
     """Draw metric and PSNR against rate, and metric against PSNR along beta; print the paths of the files."""
-    from icm_bench import curves, plot_style, plots
+    from icm_bench import plot_style, plots, selection
 
     formats = [_results.one_of(one.strip(), plot_style.FORMATS, "format") for one in format.split(",")]
-    rows = curves.select(curves.read_rows(out), _results.chosen(task, net, method, profile, rate_kind))
+    rows = selection.select(selection.read_rows(out), _results.chosen(task, net, method, profile, rate_kind))
     folder = into or (out if out.is_dir() else out.parent) / "plots"
     for one in plots.draw(rows, plots.Look(width, beta)):
         for path in plots.save(one, folder, formats):

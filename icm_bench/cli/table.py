@@ -32,11 +32,11 @@ def table(
 
     CSV and JSON hold every column of the rows and can be given back as --out.
     """
-    from icm_bench import bdrate, curves, table_text, tables
+    from icm_bench import bdrate, selection, table_text, tables
 
     _results.one_of(format, table_text.FORMATS, "format")
     options = bdrate.Options(interpolation, shape)
-    rows = curves.select(curves.read_rows(out), _results.chosen(task, net, method, profile, rate_kind))
+    rows = selection.select(selection.read_rows(out), _results.chosen(task, net, method, profile, rate_kind))
     made = tables.build(rows, anchor, options)
     if format == "terminal":
         from rich.console import Console

@@ -214,7 +214,7 @@ def test_errors_say_what_to_do(tmp_path: Path, nets: dict[str, _mini_nets.MiniNe
         _mini_nets.load("mini-fcso")
     with pytest.raises(UserError, match=r"no weights file .*gone.*_mini_training"):
         _mini_nets.load("mini-fcn", str(tmp_path / "gone.safetensors"))
-    with pytest.raises(UserError, match="weights of mini-fcn, not of mini-fcos"):
+    with pytest.raises(UserError, match="not weights of mini-fcos but of mini-fcn"):
         _mini_nets.load("mini-fcos", str(nets["mini-fcn"].path)).setup()
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(nets["mini-fcn"].path.read_bytes()[:1000])
@@ -226,7 +226,7 @@ def test_foreign_tensors_are_refused(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     path = tmp_path / "foreign.safetensors"
-    save_file({"head.weight": torch.zeros(3)}, path, {"net": "mini-resnet", "labels": "[1, 2]"})
+    save_file({"head.weight": torch.zeros(3)}, path, {"mini_net": '{"name": "mini-resnet", "labels": [1, 2]}'})
     with pytest.raises(UserError, match="do not fit mini-resnet"):
         _mini_nets.load("mini-resnet", str(path)).setup()
 

@@ -18,7 +18,6 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP)
 	$(BIN)/icm-bench run --method rdc --task coco --out $(OUT)
-	$(BIN)/icm-bench table --out $(OUT)
 	$(BIN)/icm-bench plot --out $(OUT)
 
 test: $(STAMP)
@@ -37,18 +36,18 @@ TASKS := --task imagenet --task coco --task cityscapes
 
 # The committed tables and plots of results/mini.
 mini: $(STAMP)
-	$(BIN)/icm-bench run $(METHODS) $(TASKS) --workers 2 --out results/mini
+	$(BIN)/icm-bench run $(METHODS) $(TASKS) --out results/mini
 	$(call written,results/mini)
 
 # The same on real pictures: make real REAL=FOLDER, laid out as CONTRIBUTING.md says.
 real: $(STAMP)
-	$(BIN)/icm-bench run $(METHODS) --task coco --data $(REAL)/coco --out results/real --workers 2 \
+	$(BIN)/icm-bench run $(METHODS) --task coco --data $(REAL)/coco --out results/real \
 	    --net "onnx:$(REAL)/weights/yolox_nano.onnx"
-	$(BIN)/icm-bench run $(METHODS) --task cityscapes --data $(REAL)/cityscapes --out results/real --workers 2 \
+	$(BIN)/icm-bench run $(METHODS) --task cityscapes --data $(REAL)/cityscapes --out results/real \
 	    --net "onnx:$(REAL)/weights/deeplab_edgetpu_slim_cityscapes_f32.onnx"
 	$(BIN)/icm-bench run $(METHODS) --task imagenet --data $(REAL)/imagenet/train_sample --out results/real \
-	    --net torchvision:squeezenet1_1 --weights $(REAL)/weights/squeezenet1_1_torchvision.pth --workers 2
-	$(BIN)/icm-bench run $(METHODS) --task images --data $(REAL)/kodak --out results/real --workers 2
+	    --net torchvision:squeezenet1_1 --weights $(REAL)/weights/squeezenet1_1_torchvision.pth
+	$(BIN)/icm-bench run $(METHODS) --task images --data $(REAL)/kodak --out results/real
 	$(call written,results/real)
 
 define written

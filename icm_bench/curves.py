@@ -51,18 +51,23 @@ class Group:
 
     @property
     def metrics(self) -> list[str]:
-        """All metric columns of the task, the main one first, counts left out."""
-        main = self.main_metric
-        others = [
+        """All metric columns of the task, the main one first, then in the task's own order."""
+        declared = [name for name in (self.main_metric, *_declared(self.task)) if name]
+        found = [name for name in self._scored if not name.startswith("n_")]
+        return sorted(found, key=lambda name: declared.index(name) if name in declared else len(declared))
+
+    @property
+    def counts(self) -> list[str]:
+        """Columns that say over how much a metric was taken, such as n_classes."""
+        return [name for name in self._scored if name.startswith("n_")]
+
+    @property
+    def _scored(self) -> list[str]:
+        return [
             name
             for name in self.rows.columns
-            if name not in PLAIN_COLUMNS
-            and not name.startswith("n_")
-            and name != main
-            and self.rows[name].notna().any()
-            and self.rows[name].dtype.kind in "if"
+            if name not in PLAIN_COLUMNS and self.rows[name].notna().any() and self.rows[name].dtype.kind in "if"
         ]
-        return ([main] if main and main in self.rows.columns else []) + others
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,17 @@ def groups(rows: pd.DataFrame) -> list[Group]:
         Group(task, net, data, part, slug if slugs.count(slug) == 1 else f"{slug}-{slugs[:i].count(slug) + 1}")
         for i, ((task, net, data, part), slug) in enumerate(zip(made, slugs, strict=True))
     ]
+
+
+def _declared(task: str) -> tuple[str, ...]:
+    """The metrics that a task names; none for one that is not known here."""
+    from icm_bench import registry
+
+    try:
+        names: tuple[str, ...] = registry.load("task", parse_spec(task)[0]).metrics  # type: ignore[attr-defined]
+    except UserError:
+        return ()
+    return names
 
 
 def one_axis(rows: pd.DataFrame, what: str) -> None:

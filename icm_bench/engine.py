@@ -18,6 +18,8 @@ from icm_bench.work import work
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _TRIES = 2
+#: Each worker takes some seconds to load its libraries.
+_WORTH_A_POOL = 60
 
 
 class Engine(Protocol):
@@ -67,6 +69,11 @@ class Pool:
                         yield result
         finally:
             crew.dismiss()
+
+
+def automatic(n_units: int, device: str = "cpu") -> int:
+    """Workers for so many units: one per core, or one process where starting more does not pay."""
+    return len(os.sched_getaffinity(0)) if n_units >= _WORTH_A_POOL and device == "cpu" else 1
 
 
 def make(workers: int) -> Engine:

@@ -1,4 +1,4 @@
-"""What a decoded picture is worth in numbers: squared error, PSNR, MS-SSIM, and bits per pixel.
+"""What a decoded picture is worth in numbers: squared error, PSNR, and bits per pixel.
 
 Raw counts first: rows keep the exact squared error and the bytes, and everything here derives from them.
 """
@@ -11,9 +11,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
-
-#: MS-SSIM halves the picture four times and then needs an 11-pixel window: 10 * 2**4 + 1.
-MS_SSIM_MIN_SIDE = 161
 
 _PEAK = 255
 _ROWS = 512
@@ -54,24 +51,6 @@ def mean(values: Iterable[float | None]) -> float | None:
     """
     present = [value for value in values if value is not None]
     return math.fsum(present) / len(present) if present else None
-
-
-def ms_ssim(original: np.ndarray, decoded: np.ndarray) -> float | None:
-    """MS-SSIM of two uint8 (H, W, 3) pictures: the mean over R, G and B, in 0 .. 1.
-
-    None when a side is shorter than 161 pixels. Source: Wang, Simoncelli, Bovik, "Multiscale structural
-    similarity for image quality assessment", Asilomar 2003; computed by pytorch_msssim.
-    """
-    _check(original, decoded)
-    if min(original.shape[:2]) < MS_SSIM_MIN_SIDE:
-        return None
-    import torch
-    from pytorch_msssim import ms_ssim as compute
-
-    with torch.inference_mode():
-        a, b = (torch.from_numpy(x.copy()).permute(2, 0, 1)[None].float() for x in (original, decoded))
-        value = float(compute(a, b, data_range=_PEAK))
-    return value if math.isfinite(value) else None
 
 
 def bpp(n_bytes: int, n_pixels: int) -> float:

@@ -10,7 +10,7 @@ _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _TAPS, _SIGMA = 11, 1.5
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _BLOCK = 48
-#: Smallest side at which the fifth scale still holds one window.
+#: Four halvings and then a window of 11 pixels: 10 * 2**4 + 1.
 SMALLEST_SIDE = 161
 
 

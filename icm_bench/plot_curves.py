@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from icm_bench import plot_labels, plot_style
-from icm_bench.curves import Group, Series, beta_label, series
+from icm_bench.curves import Group, Series, beta_label, series, short_spec
 from icm_bench.errors import UserError
 from icm_bench.plot_labels import Name
 from icm_bench.selection import lossless
@@ -241,7 +241,7 @@ def _axis_name(column: str) -> str:
 def _subtitle(group: Group) -> str:
     coded = group.rows[~lossless(group.rows)]
     expected = group.rows["n_expected"].max()
-    parts = [group.net, f"{expected:.0f} pictures" if expected == expected else None]
+    parts = [group.net and short_spec(group.net), f"{expected:.0f} pictures" if expected == expected else None]
     parts += [f"{kind} bytes" if kind == "real" else f"{kind} bits" for kind in coded["rate_kind"].dropna().unique()]
     parts += [f"profile {name}" for name in coded["profile"].dropna().unique() if name != "orig"]
     return " · ".join(part for part in parts if part)

@@ -137,10 +137,11 @@ def rate_axis(axes: Axes, low: float, high: float) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     axes.set_xscale("log")
-    axes.set_xlim(low / 1.15, high * 1.25)
-    ticks = [m * 10.0**e for e in range(-4, 3) for m in (1, 2, 5) if low / 1.15 <= m * 10.0**e <= high * 1.25]
+    left, right = low / 1.15, high * 1.25
+    axes.set_xlim(left, right)
+    ticks = [m * 10.0**e for e in range(-4, 3) for m in (1, 2, 5) if left <= m * 10.0**e <= right]
     if len(ticks) < 3:
-        ticks = sorted({float(f"{low * (high / low) ** (i / 3):.1g}") for i in range(4)} | set(ticks))
+        ticks = [float(f"{left * (right / left) ** share:.2g}") for share in (0.1, 0.5, 0.9)]
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -25,10 +25,10 @@ _TEXTS = (
 )  # fmt: skip
 #: Further columns of a row.
 _OTHERS = (
-    "key", "method_name", "layer_bytes", "squared_error", "bpp_mean", "bpp_coded", "bpp_input",
-    "psnr_global", "pixels_coded", "pixels_input", "predict_s", "lossless", "higher_is_better", "task_spec",
-    "net_fingerprint", "errors", "method_provenance", "version", "commit", "python", "libraries", "machine",
-    "device", "threads", "seed", "utc",
+    "key", "n_exact", "n_ms_ssim", "n_workers", "n_sessions", "method_name", "layer_bytes", "squared_error",
+    "bpp_mean", "bpp_coded", "bpp_input", "psnr_global", "pixels_coded", "pixels_input", "predict_s",
+    "lossless", "higher_is_better", "task_spec", "net_fingerprint", "errors", "method_provenance", "version",
+    "commit", "python", "libraries", "machine", "device", "threads", "seed", "utc",
 )  # fmt: skip
 #: All columns that are no metric of a task.
 PLAIN_COLUMNS = frozenset([*_NUMBERS, *_TEXTS, *_OTHERS])

@@ -29,6 +29,8 @@ _HEADS = {
 _DECIMALS = {"bpp": 3, "psnr": 2, "ms_ssim": 4, "encode_ms": 0, "decode_ms": 0, "beta": None}
 _TEXT = {"method", "rate", "profile", "rate_kind", "curve", "metric"}
 _ABSENT = "–"
+#: Further metrics are left to CSV and JSON.
+_MOST_METRICS = 6
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ def sheets(table: Table) -> list[Sheet]:
 
 
 def points_sheet(table: Table) -> Sheet:
-    """One line per point; pictures as "94", or "91 of 94" where some failed."""
-    frame = table.points.drop(columns=["n_expected"])
+    """One line per point, the first few metrics; pictures as "94", or "91 of 94" where some failed."""
+    frame = table.points.drop(columns=["n_expected", *table.group.metrics[_MOST_METRICS:]])
     names = list(frame.columns)
     columns = [[_cell(name, value) for value in frame[name]] for name in names]
     columns[names.index("n_pictures")] = [
@@ -211,6 +213,8 @@ def _cell(name: str, value: Any) -> str:
     decimals = _DECIMALS.get(name, 1)
     if name.endswith("_ms") and value < 10:
         decimals = 1
+    if name.startswith("n_"):
+        decimals = 0
     return f"{value:g}" if decimals is None else f"{value:.{decimals}f}"
 
 

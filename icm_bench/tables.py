@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from icm_bench import bdrate
-from icm_bench.curves import Group, beta_label, find_series, groups, method_labels, one_axis, series
+from icm_bench.curves import Group, beta_label, find_series, groups, method_labels, one_axis, series, short_spec
 from icm_bench.errors import UserError
 from icm_bench.selection import lossless
 
@@ -33,7 +33,7 @@ class Comparison:
 class Table:
     """One group: its points, what its methods cost, BD values, and notes to stand below them.
 
-    points: columns method, rate, beta, bpp, psnr, ms_ssim, the task's metrics, n_pictures, n_expected,
+    points: columns method, rate, beta, bpp, psnr, ms_ssim, the task's metrics and counts, n_pictures, n_expected,
     encode_ms, decode_ms (per picture), and profile and rate_kind where there is more than one; models:
     columns method, rates, betas (how many), checkpoints, parameters (what the whole grid of rates and betas
     needs).
@@ -49,7 +49,7 @@ class Table:
     @property
     def title(self) -> str:
         """The data set, said plainly, and the net."""
-        return self.group.data if self.group.net is None else f"{self.group.data} · {self.group.net}"
+        return self.group.data if self.group.net is None else f"{self.group.data} · {short_spec(self.group.net)}"
 
 
 def build(rows: pd.DataFrame, anchor: str | None = None, options: bdrate.Options | None = None) -> list[Table]:
@@ -115,7 +115,7 @@ def _points(group: Group) -> pd.DataFrame:
     ]
     columns |= {"beta": rows["beta"], "bpp": rows["bpp"], "psnr": _finite(rows["psnr_mean"])}
     columns["ms_ssim"] = rows["ms_ssim_mean"]
-    columns |= {name: rows[name] for name in group.metrics}
+    columns |= {name: rows[name] for name in [*group.metrics, *group.counts]}
     columns |= {"n_pictures": rows["n_pictures"], "n_expected": rows["n_expected"]}
     for name in ("encode", "decode"):
         columns[f"{name}_ms"] = 1000 * rows[f"{name}_s"].astype(float) / rows["n_pictures"]

@@ -24,7 +24,15 @@ def test_groups_are_by_task_net_and_data():
     ]
     assert found[1].data == COCO
     assert found[1].main_metric == "AP" and found[1].metrics == ["AP", "AP50"]
-    assert found[0].metrics == ["mIoU"]
+    assert found[0].metrics == ["mIoU"] and found[0].counts == ["n_classes"]
+
+
+def test_metrics_come_in_the_tasks_own_order():
+    coco = rows().query("task == 'coco'")[["AP", "AP50", *rows().columns.drop(["AP", "AP50"])]]
+    (known,) = groups(coco.assign(AP_large=1.0, AP75=2.0, other=3.0))
+    assert known.metrics == ["AP", "AP50", "AP75", "AP_large", "other"]
+    (foreign,) = groups(coco.assign(task="birds", other=3.0))
+    assert foreign.metrics == ["AP", "AP50", "other"]
 
 
 def test_other_pictures_make_another_group():

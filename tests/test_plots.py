@@ -134,6 +134,15 @@ def test_a_task_without_nets_gives_psnr_only():
     assert plot.name == "images-rate-psnr"
 
 
+@pytest.mark.parametrize("points", [(0.0001, 40.0), (0.05, 1.3), (0.3, 0.5), (0.5, 0.5), (11.0, 14.0)])
+def test_the_rate_axis_has_three_numbers_or_more(points):
+    _, axes = plot_style.new_figure("single")
+    plot_style.rate_axis(axes, *points)
+    ticks = axes.get_xticks()
+    left, right = axes.get_xlim()
+    assert len(set(ticks)) >= 3 and left <= min(ticks) and max(ticks) <= right
+
+
 def test_mixed_axes_are_refused():
     held = coco()
     held.loc[held.method == "jpeg", "profile"] = "transtic"

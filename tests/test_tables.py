@@ -30,7 +30,7 @@ def test_points_are_ordered_and_complete(made):
     assert len(points) == 30
     assert list(points.columns) == [
         *("method", "rate", "beta", "bpp", "psnr", "ms_ssim", "AP", "AP50"),
-        *("n_pictures", "n_expected", "encode_ms", "decode_ms"),
+        *("n_classes", "n_pictures", "n_expected", "encode_ms", "decode_ms"),
     ]
     assert points.method[0] == "identity" and points.rate[0] == "lossless"
     assert list(points[points.method == "vvc"].rate) == ["qp 47", "qp 42", "qp 37", "qp 32", "qp 27"]
@@ -134,6 +134,14 @@ def test_markdown_has_one_column_count(made):
     block = [line for line in lines if line.startswith("| jpeg | quality")]
     assert len(block) == 8 and len({line.count("|") for line in block[:4]}) == 1
     assert "AP against vvc:" in table_text.markdown(made)
+
+
+def test_text_shows_the_first_metrics_and_csv_all():
+    many = coco().assign(**{f"m{i}": float(i) for i in range(8)})
+    (table,) = build(many)
+    head = next(line for line in table_text.markdown([table]).splitlines() if "| method | rate |" in line)
+    assert "| AP | AP50 | m0 | m1 | m2 | m3 | n_classes |" in head and "m4" not in head
+    assert "m7" in table_text.csv([table]).partition("\n")[0]
 
 
 def test_terminal_text_holds_every_point(made):

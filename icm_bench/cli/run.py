@@ -24,7 +24,7 @@ def run(
     limit: Annotated[int, typer.Option(help="Take the first N pictures only; 0 takes all.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder of the store and of what is drawn from it.")] = Path("results"),
     device: Annotated[str, typer.Option(help="Where networks run: cpu, cuda, ...")] = "cpu",
-    workers: Annotated[int, typer.Option(help="Processes; with more than one, each has one thread.", min=1)] = 1,
+    workers: Annotated[int, typer.Option(help="Processes of one thread; 0: one per core if it pays.", min=0)] = 0,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     reference: Annotated[bool, typer.Option(help="Measure the uncompressed line too.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
@@ -33,7 +33,7 @@ def run(
     """Run codecs on tasks. Finished work is kept in OUT/store.sqlite: the same call goes on from there."""
     from icm_bench import backlog, plan, rows, runner
     from icm_bench.cli import _run_text
-    from icm_bench.engine import make
+    from icm_bench.engine import automatic, make
     from icm_bench.store import Store
 
     request = plan.Request(
@@ -46,10 +46,11 @@ def run(
     path = out / "store.sqlite"
     with Store(None if dry_run and not path.is_file() else path) as store:
         made = plan.build(request, store)
+        done = rows.complete(store, made)
+        todo = backlog.missing(made, store, [index for index in range(len(made.cells)) if index not in done])
+        workers = workers or automatic(len(todo.units), device)
         if dry_run:
-            done = rows.complete(store, made)
-            todo = [index for index in range(len(made.cells)) if index not in done]
-            guess = backlog.estimate(made, store, backlog.missing(made, store, todo))
+            guess = backlog.estimate(made, store, todo)
             print(_run_text.estimate(guess, (len(done), len(made.cells)), workers))
             return
         failed = _follow(runner.run(made, store, make(workers)), path)

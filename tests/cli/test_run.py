@@ -73,7 +73,7 @@ def test_dry_run_counts_and_writes_nothing(world, capsys):
         (["--net", "none"], "unknown net 'none'"),
         (["--task", "nowhere"], "unknown task 'nowhere'"),
         (["--frobnicate"], "--frobnicate"),
-        (["--workers", "0"], "--workers"),
+        (["--workers", "-1"], "--workers"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_status_two(world, capsys, more, words):

@@ -1,4 +1,4 @@
-"""Every stage of the codecs' training runs from its config, in order, and ends in a checkpoint that codes pictures."""
+"""Every stage of training the codecs runs from its config, in order, and ends in a checkpoint that codes pictures."""
 
 from pathlib import Path
 

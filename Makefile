@@ -31,7 +31,7 @@ types: $(STAMP)
 
 check: lint types test
 
-METHODS := --method jpeg --method vvc --method hyperprior --method rdc
+METHODS := --method jpeg --method 'vvc(preset="fast")' --method hyperprior --method rdc
 TASKS := --task imagenet --task coco --task cityscapes
 
 # The committed tables and plots of results/mini.

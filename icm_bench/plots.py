@@ -14,6 +14,7 @@ from icm_bench import plot_style
 from icm_bench.curves import Group, groups, one_axis, slug_of
 from icm_bench.errors import UserError
 from icm_bench.plot_curves import Look, Looks, against_rate, along_beta
+from icm_bench.selection import complete, lossless
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +37,7 @@ def draw(rows: pd.DataFrame, look: Look | None = None) -> list[Plot]:
     made: list[Plot] = []
     same_pictures: dict[tuple[str, str, int], list[Group]] = {}
     with plot_style.style():
-        looks = plot_style.looks(rows["method"].dropna())
+        looks = plot_style.looks(rows.loc[~lossless(complete(rows)), "method"].dropna())
         for group in groups(rows):
             one_axis(group.rows, group.data)
             key = (group.task, group.data, int(group.rows["n_expected"].fillna(0).iloc[0]))

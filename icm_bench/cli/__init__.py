@@ -85,7 +85,7 @@ def root(
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line and exit: 0 all well, 1 some cells failed, 2 something the user can mend."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = [*(sys.argv[1:] if argv is None else argv)]
     debug = "--debug" in arguments
     sys.exit(_status([argument for argument in arguments if argument != "--debug"], debug))
 

@@ -73,7 +73,7 @@ class Negatives(nn.Module):
         self.register_buffer("at", torch.zeros((), dtype=torch.long))
 
     def contrast(self, query: Tensor, key: Tensor, temperature: float) -> tuple[Tensor, float]:
-        """InfoNCE loss of queries (B, dim) against the batch's keys and the queue, and how often one finds its key."""
+        """InfoNCE loss of queries (B, dim) against keys and queue, and how often a query finds its key."""
         logits = torch.cat([query @ key.T, query @ self.keys.clone()], 1) / temperature
         target = torch.arange(len(logits), device=logits.device)
         return F.cross_entropy(logits, target), (logits.argmax(1) == target).float().mean().item()

@@ -97,16 +97,12 @@ class MiniRecipe(Recipe):
         own = self.model.state_dict()
         taken = {}
         for key, value in state.items():
-            stage = key.partition(".")[0]
-            for name in own if stage != "head" else ():
-                if name == key or name.endswith(f".{key}"):
-                    taken[name] = value
-        try:
-            self.model.load_state_dict(taken, strict=False)
-        except RuntimeError as error:
-            raise UserError(f"{weights}: its backbone is not that of {self.config.net} ({error})") from error
-        if not taken:
-            raise UserError(f"{weights}: has no stage that {self.config.net} shares")
+            name = next((name for name in own if name == key or name.endswith(f".{key}")), None)
+            if name and own[name].shape == value.shape:
+                taken[name] = value
+            elif key.partition(".")[0] not in ("s32", "head"):  # segmenters have no s32
+                raise UserError(f"{weights}: its backbone is not that of {self.config.net} ({key} differs)")
+        self.model.load_state_dict(taken, strict=False)
 
     def trainable(self) -> list[dict[str, Any]]:
         return [{"params": list(self.model.parameters())}]

@@ -187,7 +187,7 @@ def _mean_iou(labels: list[int], truths: list[Any], outputs: list[Any]) -> float
 
 def write_weights(recipe: MiniRecipe, path: Path) -> str:
     """Write the weights in half precision (vectors in single) and return the file's SHA-256."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     state = {}
     for key, value in recipe.model.state_dict().items():
@@ -199,12 +199,12 @@ def write_weights(recipe: MiniRecipe, path: Path) -> str:
     part = path.with_suffix(".part")
     # One entry only: the library writes several in an order that changes from call to call.
     note = json.dumps({"name": recipe.config.net, "labels": recipe.data.labels})
-    save_file(state, part, {"mini_net": note})
+    part.write_bytes(save(state, {"mini_net": note}))
     part.replace(path)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def write_card(recipe: MiniRecipe, last: Progress, weights: Path, facts: dict[str, Any]) -> None:
+def write_card(recipe: MiniRecipe, last: Progress, weights: Path, facts: dict[str, str]) -> None:
     """The model card beside the weights."""
     card = {
         "net": recipe.config.net,
@@ -251,8 +251,11 @@ def _train(options: argparse.Namespace) -> None:
     else:
         root, print_of_data = options.data, "not the built-in mini set"
     recipe = MiniRecipe(config, data.read_train(task, root), options.device)
+    facts = {"data_fingerprint": print_of_data}
     if config.init:
-        recipe.start_from(options.out / f"{config.init}.safetensors")
+        start = options.out / f"{config.init}.safetensors"
+        recipe.start_from(start)
+        facts["init_sha256"] = hashlib.sha256(start.read_bytes()).hexdigest()
     schedule = Schedule(config.steps, config.lr, warmup=min(100, config.steps // 10), final=0.01, clip=5.0)
     run = options.run or Path("runs") / config.net
     last = Progress(0, config.steps)
@@ -266,7 +269,7 @@ def _train(options: argparse.Namespace) -> None:
         last = Progress(config.steps, config.steps, {}, evaluate(recipe))
     weights = options.out / f"{config.net}.safetensors"
     recipe.model.eval()
-    facts = {"data_fingerprint": print_of_data, "sha256": write_weights(recipe, weights)}
+    facts["sha256"] = write_weights(recipe, weights)
     write_card(recipe, last, weights, facts)
     sys.stderr.write(f"{weights}\n")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from icm_bench.errors import BitstreamError
 from icm_bench.methods._entropy import SYMBOL_LIMIT, Decoder, Encoder, Tables
@@ -23,11 +23,14 @@ from icm_bench.methods._networks import (
     INDEX_SLOPE,
     LATENT_STRIDE,
     SCALE_LEVELS,
-    Branch,
+    Analysis,
     CodecConfig,
+    Gains,
+    HyperAnalysis,
+    Synthesis,
     pad_to,
 )
-from icm_bench.methods._release import load_floats, load_layers, load_tables, read
+from icm_bench.methods._released import load_floats, load_layers, load_tables, read
 
 HYPER_LIMIT = 127
 
@@ -49,13 +52,65 @@ class Latent:
         return self.exact.clamp(-limit, limit)
 
 
+class FoldedGdn(nn.Module):
+    """Generalised divisive normalisation, x / sqrt(beta + gamma x^2) or its inverse, for inference.
+
+    Balle, Laparra, Simoncelli, "Density modeling of images using a generalized normalization transformation", ICLR
+    2016. One matrix product over channels-last pixels, in place: at full resolution GDN took a third of the time.
+    """
+
+    #: CompressAI keeps square roots of beta and gamma, raised by this offset.
+    PEDESTAL, BETA_MIN = 2.0**-36, 1e-6
+
+    def __init__(self, channels: int, inverse: bool) -> None:
+        super().__init__()
+        self.inverse = inverse
+        self.beta = nn.Parameter(torch.ones(channels), requires_grad=False)
+        self.gamma = nn.Parameter(torch.eye(channels), requires_grad=False)
+
+    def fold(self) -> None:
+        """Turn the parameters as trained into beta and the transposed gamma."""
+        self.beta.data = self.beta.clamp(min=(self.BETA_MIN + self.PEDESTAL) ** 0.5).square() - self.PEDESTAL
+        gamma = self.gamma.clamp(min=self.PEDESTAL**0.5).square() - self.PEDESTAL
+        self.gamma.data = gamma.T.contiguous()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape, channels last in memory."""
+        last = x.permute(0, 2, 3, 1).contiguous()
+        flat = last.view(-1, last.shape[-1])
+        norm = torch.addmm(self.beta, flat * flat, self.gamma)
+        norm = norm.sqrt_() if self.inverse else norm.rsqrt_()
+        return norm.mul_(flat).view(last.shape).permute(0, 3, 1, 2)
+
+
+class Transforms(nn.Module):
+    """The floating-point parts of a branch, named as in training."""
+
+    def __init__(self, config: CodecConfig, auxiliary: bool) -> None:
+        super().__init__()
+        n, m = config.n, config.m
+        self.context = auxiliary and config.context
+        self.conditional = auxiliary and config.conditional
+        self.g_a = Analysis(6 if auxiliary else 3, n, m, FoldedGdn)
+        self.g_s = Synthesis(n, m, FoldedGdn, self.conditional)
+        self.h_a = HyperAnalysis(n, m)
+        self.gains = Gains(config.levels, m)
+
+    def fold(self) -> None:
+        """Make every normalisation ready for inference."""
+        for module in self.modules():
+            if isinstance(module, FoldedGdn):
+                module.fold()
+
+
 class BranchCodec:
     """One layer of the stream: a branch's transforms and its exact entropy model."""
 
     def __init__(self, config: CodecConfig, tensors: dict[str, Tensor], name: str, device: str) -> None:
-        self.net = Branch(config, auxiliary=name == "auxiliary").eval()
+        self.net = Transforms(config, auxiliary=name == "auxiliary").eval()
         load_floats(self.net, tensors, f"{name}.")
-        self.net.to(device, memory_format=torch.channels_last)
+        self.net.fold()
+        self.net = self.net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.h_s = IntegerHyperSynthesis(
             load_layers(tensors, f"{name}.h_s."), int(INDEX_SLOPE), int(INDEX_OFFSET), SCALE_LEVELS - 1
         )

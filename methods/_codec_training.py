@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from icm_bench.methods._moco import Backbone, Negatives
-from icm_bench.methods._networks import CodecNet
+from icm_bench.methods._trainable import CodecNet
 from icm_bench.training.data import CropSampler
 from icm_bench.training.loop import Recipe
 

@@ -6,18 +6,23 @@ values outside of its range, which then follow in full.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
-from compressai._CXX import pmf_to_quantized_cdf
-from compressai.ans import BufferedRansEncoder, RansDecoder
+
+from icm_bench.errors import UserError
 
 PRECISION_BITS = 16
 TAIL_MASS = 1e-9
 SYMBOL_LIMIT = 2**15 - 1
+_BINARY = {".so", ".pyd"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class Tables:
     @classmethod
     def from_masses(cls, masses: Sequence[np.ndarray], offsets: Sequence[int]) -> Tables:
         """From the probability of each symbol, the first one being the offset's; the rest is the tail's."""
+        from compressai._CXX import pmf_to_quantized_cdf
+
         rows = []
         for mass in masses:
             tail = max(0.0, 1.0 - float(mass.sum()))
@@ -72,11 +79,28 @@ def gaussian_tables(scales: Sequence[float]) -> Tables:
     return Tables.from_masses(masses, offsets)
 
 
+@cache
+def _rans() -> Any:
+    """CompressAI's compiled coder alone: importing the whole package costs every worker three seconds."""
+    name = "compressai.ans"
+    if name not in sys.modules:
+        package = find_spec("compressai")
+        folders = (package.submodule_search_locations if package else None) or []
+        files = [path for folder in folders for path in Path(folder).glob("ans*") if path.suffix in _BINARY]
+        spec = spec_from_file_location(name, files[0]) if files else None
+        if spec is None or spec.loader is None:
+            raise UserError("CompressAI has no compiled coder: pip install --force-reinstall compressai")
+        # Kept under its own name, so that a later import of the package finds it and does not load it twice.
+        sys.modules[name] = module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
 class Encoder:
     """Collects symbols, then gives one stream; what is put first is read first."""
 
     def __init__(self) -> None:
-        self._coder = BufferedRansEncoder()
+        self._coder = _rans().BufferedRansEncoder()
 
     def put(self, symbols: np.ndarray, indexes: np.ndarray, tables: Tables) -> None:
         """Add whole numbers, each with the index of its table (two arrays of one size)."""
@@ -93,7 +117,7 @@ class Decoder:
     def __init__(self, data: bytes, n_symbols: int) -> None:
         # The coder does not look where its bytes end. One nibble of a hostile stream can make it read 15 more, and
         # each symbol takes at most one word; over zeros it takes no more than that, so it stays inside this padding.
-        self._coder = RansDecoder()
+        self._coder = _rans().RansDecoder()
         self._coder.set_stream(data + bytes(16 * len(data) + 8 * n_symbols + 1024))
 
     def get(self, indexes: np.ndarray, tables: Tables) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The networks of the learned codecs, as trained (float). ``_release.py`` turns them into what is shipped.
+"""The networks of the learned codecs: sizes, transforms, hyper-synthesis, gain units.
 
 Mean-scale hyperprior (Minnen, Balle, Toderici, NeurIPS 2018) with channel gain units (Cui et al., CVPR 2021):
 
@@ -11,20 +11,22 @@ and on its exact latent in the entropy model:
 
     [x - x1, x1] -> g_a -> y2 -> ... -> y2_hat -> g_s(. , x1) -> r;    h_s2(z2_hat, y1_hat) -> mean, scale
 
-All tensors are (B, C, H, W); pictures are RGB in 0 .. 1; sides are multiples of 16.
+All tensors are (B, C, H, W); pictures are RGB in 0 .. 1; sides are multiples of 16. ``_trainable.py`` puts the parts
+together for training, ``_codec.py`` for coding.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from compressai.entropy_models import EntropyBottleneck
-from compressai.layers import GDN
-from compressai.ops import LowerBound
 from torch import Tensor, nn
+
+#: Makes a divisive normalisation of so many channels, inverse or not.
+MakeGdn = Callable[[int, bool], nn.Module]
 
 #: Sides of the latent relative to the picture and of the hyper-latent relative to the latent.
 LATENT_STRIDE, HYPER_STRIDE = 16, 4
@@ -73,20 +75,21 @@ def pad_to(x: Tensor, multiple: int) -> Tensor:
 class Analysis(nn.Sequential):
     """g_a: picture (B, c_in, 16h, 16w) to latent (B, m, h, w)."""
 
-    def __init__(self, c_in: int, n: int, m: int) -> None:
-        super().__init__(conv(c_in, n), GDN(n), conv(n, n), GDN(n), conv(n, n), GDN(n), conv(n, m))
+    def __init__(self, c_in: int, n: int, m: int, gdn: MakeGdn) -> None:
+        steps = [conv(c_in, n), gdn(n, False), conv(n, n), gdn(n, False), conv(n, n), gdn(n, False), conv(n, m)]
+        super().__init__(*steps)
 
 
 class Synthesis(nn.Module):
     """g_s: latent (B, m, h, w) to picture (B, 3, 16h, 16w), optionally conditioned on a picture of that size."""
 
-    def __init__(self, n: int, m: int, conditional: bool = False) -> None:
+    def __init__(self, n: int, m: int, gdn: MakeGdn, conditional: bool = False) -> None:
         super().__init__()
         extra = (n // 2, n // 2, n) if conditional else (0, 0, 0)  # at 1/2, 1/4, 1/8
         self.up = nn.ModuleList(
             [deconv(m, n), deconv(n + extra[2], n), deconv(n + extra[1], n), deconv(n + extra[0], 3)]
         )
-        self.norm = nn.ModuleList([GDN(n, inverse=True) for _ in range(3)])
+        self.norm = nn.ModuleList([gdn(n, True) for _ in range(3)])
         self.condition = nn.ModuleList(
             [conv(c_in, c_out) for c_in, c_out in zip((3, *extra[:2]), extra, strict=True)]
             if conditional
@@ -149,78 +152,8 @@ class Gains(nn.Module):
         return mix(self.log_gain), mix(self.log_inverse)
 
 
-class Branch(nn.Module):
-    """One hyperprior with gain units: analysis, entropy model and synthesis of one layer of the stream."""
+class HyperAnalysis(nn.Sequential):
+    """h_a: scaled latent (B, m, 4h, 4w) to hyper-latent (B, n, h, w)."""
 
-    def __init__(self, config: CodecConfig, auxiliary: bool = False) -> None:
-        super().__init__()
-        n, m = config.n, config.m
-        self.context = auxiliary and config.context
-        self.conditional = auxiliary and config.conditional
-        self.g_a = Analysis(6 if auxiliary else 3, n, m)
-        self.g_s = Synthesis(n, m, self.conditional)
-        self.h_a = nn.Sequential(conv(m, n, 3, 1), nn.ReLU(), conv(n, n), nn.ReLU(), conv(n, n))
-        self.h_s = HyperSynthesis(n, m, self.context)
-        self.gains = Gains(config.levels, m)
-        # Hyper-latents are rounded to whole numbers, so the medians of CompressAI's prior are not used.
-        self.prior = EntropyBottleneck(n)
-        self.prior.quantiles.requires_grad_(False)
-        self.index_floor = LowerBound(0.0)
-        self.likelihood_floor = LowerBound(1e-9)
-
-    def forward(
-        self, x: Tensor, rate: Tensor, x1: Tensor | None = None, context: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """Training pass. Returns "x_hat", "y" (the scaled quantised latent) and "bits" (B,) estimated per picture."""
-        gain, inverse = self.gains(rate.float())
-        y = self.g_a(x).float() * gain
-        with torch.autocast(x.device.type, enabled=False):
-            z = self.h_a(pad_to(y, HYPER_STRIDE))
-            z_hat = straight_round(z)
-            z_likelihood = self.prior_likelihood(z + torch.rand_like(z) - 0.5 if self.training else z_hat)
-            mean, index = self.h_s(z_hat, context if self.context else None, y.shape[-2:])
-            scale = self.scale(index)
-            residual = straight_round(y - mean)
-            noisy = y - mean + torch.rand_like(y) - 0.5 if self.training else residual
-            likelihood = self.likelihood_floor(gaussian_likelihood(noisy, scale))
-            y_hat = residual + mean
-            bits = -(likelihood.log2().sum((1, 2, 3)) + z_likelihood.log2().sum((1, 2, 3)))
-        x_hat = self.g_s(y_hat * inverse, x1 if self.conditional else None)
-        return {"x_hat": x_hat.float(), "y": y_hat, "bits": bits}
-
-    def prior_likelihood(self, z: Tensor) -> Tensor:
-        """Mass of the factorised prior on the unit interval around each element of z (B, n, h, w)."""
-        flat = z.transpose(0, 1).reshape(z.shape[1], 1, -1)
-        likelihood = self.likelihood_floor(self.prior._likelihood(flat)[0])
-        return likelihood.reshape(z.shape[1], z.shape[0], *z.shape[2:]).transpose(0, 1)
-
-    def scale(self, index: Tensor) -> Tensor:
-        """Standard deviation for a real-valued table index; the gradient may pull an index back into the table."""
-        index = self.index_floor(index)
-        top = float(SCALE_LEVELS - 1)
-        index = top - self.index_floor(top - index)
-        return SCALE_MIN * torch.exp(SCALE_STEP * index)
-
-
-def straight_round(x: Tensor) -> Tensor:
-    """Round; the gradient passes as if nothing had happened."""
-    return x + (x.round() - x).detach()
-
-
-def gaussian_likelihood(residual: Tensor, scale: Tensor) -> Tensor:
-    """Mass of a zero-mean Gaussian on the unit interval around each residual."""
-    distance = residual.abs()
-    root = -(2**-0.5)
-    upper = torch.erfc(root * (0.5 - distance) / scale)
-    lower = torch.erfc(root * (-0.5 - distance) / scale)
-    return 0.5 * (upper - lower)
-
-
-class CodecNet(nn.Module):
-    """The whole codec: a primary branch, and for RDC an auxiliary one."""
-
-    def __init__(self, config: CodecConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.primary = Branch(config)
-        self.auxiliary = Branch(config, auxiliary=True) if config.auxiliary else None
+    def __init__(self, n: int, m: int) -> None:
+        super().__init__(conv(m, n, 3, 1), nn.ReLU(), conv(n, n), nn.ReLU(), conv(n, n))

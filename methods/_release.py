@@ -1,4 +1,4 @@
-"""Released checkpoints: one safetensors file with everything a codec needs, and a model card beside it.
+"""Releasing a trained codec: one safetensors file with everything a codec needs, and a model card beside it.
 
 Floating-point transforms are kept as float16; the hyper-synthesis, the tables of the entropy coder and all that
 decides a symbol are whole numbers. Nothing is recomputed on loading.
@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from icm_bench.errors import UserError
 from icm_bench.methods._checkpoints import digest
 from icm_bench.methods._entropy import TAIL_MASS, Tables, gaussian_tables
 from icm_bench.methods._integer import IntegerLayer
@@ -24,14 +23,9 @@ from icm_bench.methods._networks import (
     SCALE_LEVELS,
     SCALE_MIN,
     SCALE_STEP,
-    Branch,
-    CodecConfig,
-    CodecNet,
 )
-
-FORMAT = "icm-bench codec 1"
-#: Parts of a branch that run in floating point, outside of the entropy path.
-FLOAT_PARTS = ("g_a.", "g_s.", "h_a.", "gains.")
+from icm_bench.methods._released import FLOAT_PARTS, FORMAT
+from icm_bench.methods._trainable import Branch, CodecNet
 
 
 def release(net: CodecNet, path: Path, about: dict[str, Any]) -> None:
@@ -53,56 +47,6 @@ def release(net: CodecNet, path: Path, about: dict[str, Any]) -> None:
     sizes = {"config": asdict(net.config), "parameters": sum(p.numel() for p in net.parameters())}
     text = json.dumps({**about, **sizes, "sha256": digest(path)}, indent=1)
     path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
-
-
-def read(path: Path) -> tuple[CodecConfig, dict[str, Tensor]]:
-    """Configuration and tensors of a released checkpoint. Raises UserError for anything else."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise UserError(f"{path}: not a codec checkpoint of the form {FORMAT!r}")
-            config = CodecConfig(**json.loads(metadata["config"]))
-            return config, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: not a readable codec checkpoint ({error})") from error
-
-
-def load_floats(branch: nn.Module, tensors: dict[str, Tensor], prefix: str) -> None:
-    """Fill the floating-point parts of a branch. Raises UserError for a wrong shape or a missing tensor."""
-    for key, parameter in branch.named_parameters():
-        if not key.startswith(FLOAT_PARTS):
-            continue
-        value = tensors.get(prefix + key)
-        if value is None or value.shape != parameter.shape:
-            raise UserError(f"checkpoint tensor {prefix}{key}: expected shape {tuple(parameter.shape)}")
-        if not bool(value.isfinite().all()):
-            raise UserError(f"checkpoint tensor {prefix}{key} holds values that are not finite")
-        parameter.data.copy_(value.float())
-
-
-def load_layers(tensors: dict[str, Tensor], prefix: str) -> dict[str, IntegerLayer]:
-    """The integer layers below a prefix."""
-    names = sorted({key[len(prefix) :].rpartition(".")[0] for key in tensors if key.startswith(prefix)})
-    return {
-        name: IntegerLayer.from_tensors(
-            {part: tensors[f"{prefix}{name}.{part}"] for part in ("weight", "bias", "shift")}
-        )
-        for name in names
-    }
-
-
-def load_tables(tensors: dict[str, Tensor], prefix: str) -> Tables:
-    """The coder's tables below a prefix. Raises UserError for tables that the coder must not be given."""
-    parts = [tensors.get(f"{prefix}.{part}") for part in ("cdfs", "lengths", "offsets")]
-    if any(part is None for part in parts):
-        raise UserError(f"the checkpoint has no tables {prefix!r}")
-    tables = Tables(*(part.numpy().astype(np.int32) for part in parts if part is not None))
-    if problem := tables.problem():
-        raise UserError(f"checkpoint tables {prefix!r}: {problem}")
-    return tables
 
 
 def _scales() -> list[float]:

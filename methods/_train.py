@@ -30,8 +30,9 @@ from icm_bench.methods._codec_training import (
     start_auxiliary,
 )
 from icm_bench.methods._moco import Backbone, MocoConfig, MocoRecipe
-from icm_bench.methods._networks import CodecConfig, CodecNet
+from icm_bench.methods._networks import CodecConfig
 from icm_bench.methods._release import release
+from icm_bench.methods._trainable import CodecNet
 from icm_bench.registry import suggest
 from icm_bench.training.data import CropSampler, PicturePool, folder_pictures, mini_pictures
 from icm_bench.training.loop import Options, Progress, Recipe, Schedule, train

@@ -81,7 +81,7 @@ def test_gains_are_interpolated_exponentially_in_both_directions() -> None:
 def test_real_bytes_are_close_to_the_estimate(method: Method) -> None:
     """The range coder's bytes against the likelihoods that training minimises, for the shipped checkpoint."""
     picture = textured_picture(192, 256)
-    from icm_bench.methods._release import read
+    from icm_bench.methods._released import read
 
     codec: Codec = method.codec  # type: ignore[attr-defined]
     stream = method.encode(picture, 3)

@@ -9,8 +9,9 @@ import torch
 from icm_bench import registry
 from icm_bench.images import write_png
 from icm_bench.methods._codec_training import RateRange, draw_levels, feature_distance, start_auxiliary
-from icm_bench.methods._networks import CodecConfig, CodecNet
+from icm_bench.methods._networks import CodecConfig
 from icm_bench.methods._train import CONFIGS, STAGES, Config, main
+from icm_bench.methods._trainable import CodecNet
 from icm_bench.testing import textured_picture
 
 TINY = "[net]\nn = 8\nm = 12\n"

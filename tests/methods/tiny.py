@@ -4,8 +4,9 @@ from pathlib import Path
 
 import torch
 
-from icm_bench.methods._networks import CodecConfig, CodecNet
+from icm_bench.methods._networks import CodecConfig
 from icm_bench.methods._release import release
+from icm_bench.methods._trainable import CodecNet
 
 
 def tiny_net(auxiliary: bool = True) -> CodecNet:

@@ -48,7 +48,7 @@ def run(command: Sequence[str], *, timeout_s: float, data: bytes | None = None, 
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
-            raise CodecError(f"{shlex.join(command)}\ncannot be started: {error}") from error
+            raise CodecError(f"{command[0]} cannot be started: {error}\n{shlex.join(command)}") from error
         try:
             output, _ = process.communicate(data, timeout=timeout_s)
         except subprocess.TimeoutExpired as error:
@@ -132,4 +132,6 @@ def _message(command: Sequence[str], what: str, errors: IO[bytes], output: bytes
     errors.seek(max(0, size - _TAIL_BYTES))
     tail = errors.read() or output[-_TAIL_BYTES:]
     lines = [line.rstrip() for line in tail.decode("utf-8", "replace").splitlines() if line.strip()]
-    return "\n".join([shlex.join(command), what, *(lines[-_TAIL_LINES:] or ["(it printed nothing)"])])
+    told = lines[-_TAIL_LINES:] or ["(it printed nothing)"]
+    # The first line stands alone in a progress log; the command and the rest are for the row.
+    return "\n".join([f"{Path(command[0]).name} {what}: {told[-1]}", shlex.join(command), *told])

@@ -200,7 +200,7 @@ class Codec:
         return _picture(x1, size), _picture(self.auxiliary.synthesise(second, rate, x1), size)
 
     def _tensor(self, image: np.ndarray) -> Tensor:
-        x = torch.from_numpy(np.ascontiguousarray(image)).to(self.device).permute(2, 0, 1)[None].float() / 255
+        x = torch.from_numpy(np.array(image, order="C")).to(self.device).permute(2, 0, 1)[None].float() / 255
         return pad_to(x, LATENT_STRIDE).contiguous(memory_format=torch.channels_last)
 
 

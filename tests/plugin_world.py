@@ -74,7 +74,9 @@ class World:
 
     def command(self, *arguments: str, **environment: str) -> subprocess.Popen:
         """``icm-bench run`` on this world, in a process of its own."""
-        words = [sys.executable, "-c", "from icm_bench.cli import main; main()", *self.arguments(*arguments)]
+        # A job that a shell starts in the background inherits an ignored SIGINT.
+        code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+        words = [sys.executable, "-c", f"{code}; from icm_bench.cli import main; main()", *self.arguments(*arguments)]
         return subprocess.Popen(
             words, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

@@ -88,7 +88,9 @@ def test_time_limit_kills_children_too(tmp_path: Path) -> None:
 def test_an_interruption_kills_the_program_and_removes_the_folder(tmp_path: Path) -> None:
     """Ctrl-C in a process that waits for a program: neither program nor temporary folder stays."""
     outer = (
-        "import sys\n"
+        "import signal, sys\n"
+        # A job that a shell starts in the background inherits an ignored SIGINT.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from icm_bench.methods import _process\n"
         "inner = 'import os, sys, time; open(sys.argv[1], \"w\").write(str(os.getpid())); time.sleep(600)'\n"
         "with _process.private_folder() as folder:\n"

@@ -11,7 +11,7 @@ import os
 import re
 import shlex
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -84,11 +84,15 @@ class Program(ABC):
                 return planes.read(3 * largest[0] * largest[1] + 1)
 
     def commands(self) -> dict[str, str]:
-        """Both commands as a shell takes them; WIDTH, HEIGHT, QP, SOURCE, STREAM, TARGET are what varies."""
-        encode = self.encode_command("SOURCE", "STREAM", ("WIDTH", "HEIGHT"), "QP")
+        """Both commands as a shell takes them; WIDTH, HEIGHT, QP, SOURCE, STREAM, TARGET are what varies.
+
+        Programs by their file names: where they lie is the machine's affair, and rows travel.
+        """
+        named = replace(self, encoder=Path(self.encoder).name, decoder=Path(self.decoder).name)
+        encode = named.encode_command("SOURCE", "STREAM", ("WIDTH", "HEIGHT"), "QP")
         return {
             "encoder_command": shlex.join(encode),
-            "decoder_command": shlex.join(self.decode_command("STREAM", "TARGET", (2**14, 2**14))),
+            "decoder_command": shlex.join(named.decode_command("STREAM", "TARGET", (2**14, 2**14))),
         }
 
 

@@ -51,7 +51,7 @@ real: $(STAMP)
 	$(call written,results/real)
 
 define written
-	$(BIN)/icm-bench table --out $(1) --format markdown > $(1)/table.md
+	$(BIN)/icm-bench table --out $(1) --anchor hyperprior --format markdown > $(1)/table.md
 	$(BIN)/icm-bench table --out $(1) --format csv > $(1)/rows.csv
 	$(BIN)/icm-bench plot --out $(1)
 endef

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -71,16 +71,16 @@ class Finished:
 Event = Started | Refused | UnitDone | CellDone | Finished
 
 
-def run(plan: Plan, store: Store, engine: Engine | None = None) -> Iterator[Event]:
+def run(plan: Plan, store: Store, engine: Engine | Callable[[int], Engine] | None = None) -> Iterator[Event]:
     """Make every row of the plan; units and rows that the store holds are not made again.
 
     Each finished unit is kept at once, so closing the generator, Ctrl-C or a kill lose at most the units in
-    work.
+    work. engine: one, or what makes one for the number of units that are missing; None works serially.
     """
-    engine = engine or Serial()
     done = rows.complete(store, plan)
     todo = [index for index in range(len(plan.cells)) if index not in done]
     work = backlog.missing(plan, store, todo)
+    engine = engine(len(work.units)) if callable(engine) else engine or Serial()
     total = plan.n_units()
     yield Started(total, total - len(work.units), len(plan.cells))
     for refusal in plan.refusals:

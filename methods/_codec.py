@@ -23,11 +23,8 @@ from icm_bench.methods._networks import (
     INDEX_SLOPE,
     LATENT_STRIDE,
     SCALE_LEVELS,
-    Analysis,
     CodecConfig,
-    Gains,
-    HyperAnalysis,
-    Synthesis,
+    Transforms,
     pad_to,
 )
 from icm_bench.methods._released import load_floats, load_layers, load_tables, read
@@ -83,33 +80,15 @@ class FoldedGdn(nn.Module):
         return norm.mul_(flat).view(last.shape).permute(0, 3, 1, 2)
 
 
-class Transforms(nn.Module):
-    """The floating-point parts of a branch, named as in training."""
-
-    def __init__(self, config: CodecConfig, auxiliary: bool) -> None:
-        super().__init__()
-        n, m = config.n, config.m
-        self.context = auxiliary and config.context
-        self.conditional = auxiliary and config.conditional
-        self.g_a = Analysis(6 if auxiliary else 3, n, m, FoldedGdn)
-        self.g_s = Synthesis(n, m, FoldedGdn, self.conditional)
-        self.h_a = HyperAnalysis(n, m)
-        self.gains = Gains(config.levels, m)
-
-    def fold(self) -> None:
-        """Make every normalisation ready for inference."""
-        for module in self.modules():
-            if isinstance(module, FoldedGdn):
-                module.fold()
-
-
 class BranchCodec:
     """One layer of the stream: a branch's transforms and its exact entropy model."""
 
     def __init__(self, config: CodecConfig, tensors: dict[str, Tensor], name: str, device: str) -> None:
-        self.net = Transforms(config, auxiliary=name == "auxiliary").eval()
+        self.net = Transforms(config, name == "auxiliary", FoldedGdn).eval()
         load_floats(self.net, tensors, f"{name}.")
-        self.net.fold()
+        for module in self.net.modules():
+            if isinstance(module, FoldedGdn):
+                module.fold()
         self.net = self.net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.h_s = IntegerHyperSynthesis(
             load_layers(tensors, f"{name}.h_s."), int(INDEX_SLOPE), int(INDEX_OFFSET), SCALE_LEVELS - 1

@@ -157,3 +157,17 @@ class HyperAnalysis(nn.Sequential):
 
     def __init__(self, n: int, m: int) -> None:
         super().__init__(conv(m, n, 3, 1), nn.ReLU(), conv(n, n), nn.ReLU(), conv(n, n))
+
+
+class Transforms(nn.Module):
+    """The floating-point parts of a branch: what a released codec runs outside of the entropy path."""
+
+    def __init__(self, config: CodecConfig, auxiliary: bool, gdn: MakeGdn) -> None:
+        super().__init__()
+        n, m = config.n, config.m
+        self.context = auxiliary and config.context
+        self.conditional = auxiliary and config.conditional
+        self.g_a = Analysis(6 if auxiliary else 3, n, m, gdn)
+        self.g_s = Synthesis(n, m, gdn, self.conditional)
+        self.h_a = HyperAnalysis(n, m)
+        self.gains = Gains(config.levels, m)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import subprocess
 import sys
 import time
 import tomllib
@@ -33,6 +32,7 @@ from icm_bench.methods._moco import Backbone, MocoConfig, MocoRecipe
 from icm_bench.methods._networks import CodecConfig
 from icm_bench.methods._release import release
 from icm_bench.methods._trainable import CodecNet
+from icm_bench.provenance import commit
 from icm_bench.registry import suggest
 from icm_bench.training.data import CropSampler, PicturePool, folder_pictures, mini_pictures
 from icm_bench.training.loop import Options, Progress, Recipe, Schedule, train
@@ -212,18 +212,8 @@ def _card(config: Config, name: str, recipe: MseRecipe, last: Progress) -> dict[
         "nets_seen": [config.backbone] if config.backbone else [],
         "held_out": {key: round(value, 4) for key, value in last.held_out.items()},
         "versions": {"icm_bench": __version__, "torch": torch.__version__},
-        "commit": _commit(),
+        "commit": commit(CONFIGS.parents[1]),
     }
-
-
-def _commit() -> str | None:
-    found = subprocess.run(
-        ["git", "-C", str(CONFIGS), "rev-parse", "--short=12", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return found.stdout.strip() or None
 
 
 if __name__ == "__main__":

@@ -16,31 +16,21 @@ from icm_bench.methods._networks import (
     SCALE_LEVELS,
     SCALE_MIN,
     SCALE_STEP,
-    Analysis,
     CodecConfig,
-    Gains,
-    HyperAnalysis,
     HyperSynthesis,
-    Synthesis,
+    Transforms,
     pad_to,
 )
 
 
-class Branch(nn.Module):
+class Branch(Transforms):
     """One hyperprior with gain units: analysis, entropy model and synthesis of one layer of the stream."""
 
     def __init__(self, config: CodecConfig, auxiliary: bool = False) -> None:
-        super().__init__()
-        n, m = config.n, config.m
-        self.context = auxiliary and config.context
-        self.conditional = auxiliary and config.conditional
-        self.g_a = Analysis(6 if auxiliary else 3, n, m, GDN)
-        self.g_s = Synthesis(n, m, GDN, self.conditional)
-        self.h_a = HyperAnalysis(n, m)
-        self.h_s = HyperSynthesis(n, m, self.context)
-        self.gains = Gains(config.levels, m)
+        super().__init__(config, auxiliary, GDN)
+        self.h_s = HyperSynthesis(config.n, config.m, self.context)
         # Hyper-latents are rounded to whole numbers, so the medians of CompressAI's prior are not used.
-        self.prior = EntropyBottleneck(n)
+        self.prior = EntropyBottleneck(config.n)
         self.prior.quantiles.requires_grad_(False)
         self.index_floor = LowerBound(0.0)
         self.likelihood_floor = LowerBound(1e-9)

@@ -31,7 +31,7 @@ def decode(
     force: Annotated[bool, typer.Option("--force", help="Replace the output file.")] = False,
 ) -> None:
     """Decode an .icm file into a PNG picture. The file says which codec made it."""
-    from icm_bench import images
+    from icm_bench import images, metrics
     from icm_bench.cli import _files
     from icm_bench.errors import BitstreamError, UserError
 
@@ -49,7 +49,7 @@ def decode(
     _files.write_once(output, force, lambda part: images.write_png(part, picture))
     n_bytes = len(needed.to_bytes())
     used = f"{n_bytes} bytes" if n_bytes == len(data) else f"{n_bytes} of {len(data)} bytes"
-    bpp = 8 * n_bytes / (held.width * held.height)
+    bpp = metrics.bpp(n_bytes, held.width * held.height)
     where = f"{decoder.spec}, {decoder.rate.name} {held.rate:g}" + ("" if chosen is None else f", beta {chosen:g}")
     typer.echo(f"{output}: {held.width}x{held.height} from {used}, {bpp:.4f} bpp, {where}")
 

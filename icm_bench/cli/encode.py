@@ -23,7 +23,7 @@ def encode(
     force: Annotated[bool, typer.Option("--force", help="Replace the output file.")] = False,
 ) -> None:
     """Code one picture into an .icm file: size, rate, codec and checkpoint travel with it."""
-    from icm_bench import images, registry
+    from icm_bench import images, metrics, registry
     from icm_bench.cli import _files
     from icm_bench.errors import CodecError, UserError
 
@@ -43,6 +43,6 @@ def encode(
         raise UserError(f"{coder.spec} failed on {picture}: {' | '.join(str(error).splitlines())}") from error
     data = stream.to_bytes()
     _files.write_once(output, force, lambda part: part.write_bytes(data))
-    bpp = 8 * len(data) / (stream.width * stream.height)
+    bpp = metrics.bpp(len(data), stream.width * stream.height)
     where = f"{coder.spec}, {coder.rate.name} {stream.rate:g}"
     typer.echo(f"{output}: {len(data)} bytes, {bpp:.4f} bpp, {stream.width}x{stream.height}, {where}")

@@ -46,14 +46,14 @@ def run(
     path = out / "store.sqlite"
     with Store(None if dry_run and not path.is_file() else path) as store:
         made = plan.build(request, store)
-        done = rows.complete(store, made)
-        todo = backlog.missing(made, store, [index for index in range(len(made.cells)) if index not in done])
-        workers = workers or automatic(len(todo.units), device)
         if dry_run:
+            done = rows.complete(store, made)
+            todo = backlog.missing(made, store, [index for index in range(len(made.cells)) if index not in done])
             guess = backlog.estimate(made, store, todo)
+            workers = workers or automatic(len(todo.units), device)
             print(_run_text.estimate(guess, (len(done), len(made.cells)), workers))
             return
-        failed = _follow(runner.run(made, store, make(workers)), path)
+        failed = _follow(runner.run(made, store, lambda n_units: make(workers or automatic(n_units, device))), path)
         found = rows.rows(store, made)
     if as_json:
         json.dump(found, sys.stdout, indent=1)

@@ -10,7 +10,7 @@ import csv
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -192,11 +192,3 @@ class _Log:
             writer.writeheader()
             writer.writerows(self.rows)
         part.replace(self.path)
-
-
-def run(recipe: Recipe, schedule: Schedule, options: Options, report: Callable[[Progress], None]) -> Progress:
-    """Train to the end, reporting on the way; returns the last event."""
-    latest = Progress(0, schedule.steps)
-    for latest in train(recipe, schedule, options):
-        report(latest)
-    return latest

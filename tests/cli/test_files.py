@@ -5,18 +5,11 @@ import sys
 
 import numpy as np
 import pytest
+from command import call
 from PIL import Image
 
 from icm_bench.bitstream import Bitstream
-from icm_bench.cli import main
 from icm_bench.images import read_picture
-
-
-def call(arguments, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main([str(argument) for argument in arguments])
-    told = capsys.readouterr()
-    return stopped.value.code, told.out, told.err
 
 
 @pytest.fixture

@@ -3,15 +3,7 @@
 import json
 
 import pytest
-
-from icm_bench.cli import main
-
-
-def call(arguments, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main([str(argument) for argument in arguments])
-    told = capsys.readouterr()
-    return stopped.value.code, told.out, told.err
+from command import call
 
 
 @pytest.fixture

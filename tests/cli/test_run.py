@@ -6,17 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from command import call
 from plugin_world import lasting, until
 
 from icm_bench import registry, rows
-from icm_bench.cli import main
-
-
-def call(arguments, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main(arguments)
-    told = capsys.readouterr()
-    return stopped.value.code, told.out, told.err
 
 
 def test_a_run_shows_a_table_and_what_comes_next(world, capsys):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from icm_bench.errors import UserError
-from icm_bench.training.loop import Options, Recipe, Schedule, run, train
+from icm_bench.training.loop import Options, Progress, Recipe, Schedule, train
 
 
 class Line(Recipe):
@@ -31,18 +31,23 @@ class Line(Recipe):
         return {"error": (self.model(x) - 3).abs().item()}
 
 
+def run(recipe: Recipe, schedule: Schedule, where: Options) -> Progress:
+    """Train to the end; the last event."""
+    return list(train(recipe, schedule, where))[-1]
+
+
 def options(folder: Path) -> Options:
     return Options(folder, log_every=5, save_every=10, evaluate_every=20)
 
 
 def test_a_broken_run_continues_as_if_unbroken(tmp_path: Path) -> None:
     whole, parts = Line(), Line()
-    run(whole, Schedule(60, warmup=5), options(tmp_path / "whole"), lambda _: None)
+    run(whole, Schedule(60, warmup=5), options(tmp_path / "whole"))
     for event in train(parts, Schedule(60, warmup=5), options(tmp_path / "parts")):
         if event.step == 25:  # after the checkpoint at 20: the steps 21 to 25 are lost and taken again
             break
     again = Line()
-    run(again, Schedule(60, warmup=5), options(tmp_path / "parts"), lambda _: None)
+    run(again, Schedule(60, warmup=5), options(tmp_path / "parts"))
     assert torch.equal(whole.model.weight, again.model.weight)
     assert (tmp_path / "whole/log.csv").read_text() == (tmp_path / "parts/log.csv").read_text()
 
@@ -50,21 +55,21 @@ def test_a_broken_run_continues_as_if_unbroken(tmp_path: Path) -> None:
 def test_it_learns_and_reports_held_out_numbers(tmp_path: Path) -> None:
     recipe = Line()
     before = recipe.evaluate()["error"]
-    last = run(recipe, Schedule(200, lr=0.05, warmup=5), options(tmp_path), lambda _: None)
+    last = run(recipe, Schedule(200, lr=0.05, warmup=5), options(tmp_path))
     assert last.step == 200 and last.numbers["size"] == 8
     assert last.held_out["error"] < before / 4
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
-    run(Line(), Schedule(10), options(tmp_path), lambda _: None)
+    run(Line(), Schedule(10), options(tmp_path))
     other = Line()
     other.model = torch.nn.Linear(4, 1)
     with pytest.raises(UserError, match="another configuration"):
-        run(other, Schedule(20), options(tmp_path), lambda _: None)
+        run(other, Schedule(20), options(tmp_path))
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
     recipe = Line()
     recipe.model.weight.data.fill_(float("nan"))
     with pytest.raises(UserError, match="the loss is nan at step 0"):
-        run(recipe, Schedule(10), options(tmp_path), lambda _: None)
+        run(recipe, Schedule(10), options(tmp_path))

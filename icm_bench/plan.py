@@ -26,7 +26,8 @@ class Request:
     """What a user asks for. None takes the method's or task's own default; limit keeps the first pictures
     only.
 
-    weights: one file per net, in their order. reference: the method that gives the uncompressed line, or
+    weights: one file per net, in their order. aux_rates: rates of the second layer, for methods with a parameter
+    ``aux_rate``. reference: the method that gives the uncompressed line, or
     None.
     """
 
@@ -36,6 +37,7 @@ class Request:
     weights: tuple[str, ...] = ()
     rates: tuple[float, ...] | None = None
     betas: tuple[float, ...] | None = None
+    aux_rates: tuple[float, ...] | None = None
     data: str | None = None
     limit: int | None = None
     reference: str | None = "identity"
@@ -136,7 +138,7 @@ def build(request: Request, store: Store) -> Plan:
     for what, given in (("--method", request.methods), ("--task", request.tasks)):
         if not given:
             raise UserError(f"nothing to run: {what} is missing (icm-bench list shows what there is)")
-    methods = _unique([registry.method(spec) for spec in request.methods])
+    methods = _unique([made for spec in request.methods for made in _variants(spec, request.aux_rates)])
     corpora, nets, subjects = _subjects(request, store)
     reference = None if request.reference is None else registry.method(request.reference)
     if reference is not None and reference not in methods and any(net is not None for net in nets):
@@ -153,6 +155,19 @@ def build(request: Request, store: Store) -> Plan:
     if all(plan.methods[cell.coder] is reference for cell in plan.cells) and plan.refusals:
         raise UserError("; ".join(f"{r.method} cannot be used for {r.task}: {r.reason}" for r in plan.refusals))
     return plan
+
+
+def _variants(spec: str, aux_rates: tuple[float, ...] | None) -> list[Method]:
+    """The method of a spec, once for each rate of its second layer where that was asked for."""
+    method = registry.method(spec)
+    if aux_rates is None:
+        return [method]
+    if not any(f.name == "aux_rate" for f in dataclasses.fields(method)):
+        raise UserError(f"--aux-rates: {method.spec} has no second layer with a rate of its own; leave it out")
+    try:
+        return [dataclasses.replace(method, aux_rate=rate) for rate in aux_rates]  # type: ignore[call-arg]
+    except ValueError as error:
+        raise UserError(f"--aux-rates: {error}") from error
 
 
 def _add_cells(plan: Plan, coder: int, rates: Sequence[float], is_extra: bool) -> None:

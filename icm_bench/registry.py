@@ -11,6 +11,7 @@ import ast
 import difflib
 import importlib
 import inspect
+import tomllib
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -24,7 +25,10 @@ from icm_bench.spec import format_spec, parse_spec
 if TYPE_CHECKING:
     from icm_bench.method import Method
     from icm_bench.task import Task
+    from icm_bench.training.job import Trainer
 
+#: The packages with a trainer of their own, by the name that a config gives it.
+TRAINERS = {"methods": "icm_bench.methods", "tasks": "icm_bench.tasks"}
 #: Packages that are not in the base install and what brings them.
 EXTRAS = {
     "onnxruntime": "pip install 'icm-bench[onnx]'",
@@ -117,6 +121,36 @@ def load(kind: str, name: str) -> type:
     cls: type = classes[0]
     cls.name = name  # type: ignore[attr-defined]
     return cls
+
+
+def training_configs() -> dict[str, Path]:
+    """Shipped training configs by name: ``configs/*.toml`` beside the codecs and the tasks."""
+    found = {}
+    for package in TRAINERS.values():
+        spec = find_spec(package)
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            found.update({path.stem: path for path in sorted((Path(folder) / "configs").glob("*.toml"))})
+    return found
+
+
+def training(config: str) -> tuple[Path, Trainer]:
+    """The file of a config (a shipped name or the path of a TOML file) and the trainer that its "trainer" names.
+
+    Raises UserError for a name that is unknown or a file without a trainer.
+    """
+    path = Path(config) if config.endswith(".toml") else training_configs().get(config)
+    if path is None:
+        raise UserError(f"unknown training config {config!r}{suggest(config, training_configs())}")
+    try:
+        name = tomllib.loads(path.read_text(encoding="utf-8")).get("trainer")
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UserError(f"{path}: not a readable TOML file ({error})") from error
+    modules = {key: f"{package}._trainer" for key, package in TRAINERS.items()}
+    modules |= {entry.name: entry.value for entry in entry_points(group="icm_bench.trainers")}
+    if name not in modules:
+        raise UserError(f"{path}: trainer = {name!r}, known are {', '.join(sorted(modules))}")
+    trainer: Any = importlib.import_module(modules[name])
+    return path, trainer
 
 
 def method(spec: str) -> Method:

@@ -31,12 +31,19 @@ def parse_spec(text: str) -> tuple[str, dict[str, Any]]:
         assert isinstance(call, ast.Call)
         if call.args or any(keyword.arg is None for keyword in call.keywords):
             raise ValueError
-        return name, {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg}
+        return name, {keyword.arg: _literal(keyword.value) for keyword in call.keywords if keyword.arg}
     except (SyntaxError, ValueError, AssertionError):
         raise UserError(
             f"{text!r} is not a spec: parameters are key=value with plain values, "
             f'such as vvc(preset="fast") or rdc(checkpoint="my.safetensors")'
         ) from None
+
+
+def _literal(node: ast.expr) -> Any:
+    """A Python literal; true and false may be written as in TOML."""
+    if isinstance(node, ast.Name) and node.id in ("true", "false"):
+        return node.id == "true"
+    return ast.literal_eval(node)
 
 
 def format_spec(name: str, params: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from icm_bench.spec import format_spec
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 
     Image = np.ndarray  # uint8 (H, W, 3) sRGB
 
@@ -66,10 +67,44 @@ class Net(ABC):
     def predict(self, pictures: Sequence[Image]) -> list[Any]:
         """Outputs for a few pictures (of equal or different sizes), in their order."""
 
+    def loss(self, x: torch.Tensor, truths: Sequence[Any]) -> torch.Tensor:
+        """The loss this network is trained with, for learning THROUGH it: one number with a gradient for x.
+
+        x: float (B, 3, H, W) in 0 .. 1; truths, by kind: a class index; boxes (n, 4) x1 y1 x2 y2 and category ids
+        (n,); uint8 (H, W) train ids with 255 for void. Raises UserError for a network without gradients.
+        """
+        raise UserError(f"net {self.spec}: a codec cannot be trained through it (it gives no gradients)")
+
     @property
     def input_pixels(self) -> int | None:
         """Pixels of the last tensor the network saw for one picture, where they are fixed; else None."""
         return None
+
+
+class Teacher(ABC):
+    """A frozen network of a task and the labelled pictures of its train split: what a codec is trained through."""
+
+    net: Net
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Hex digest of the pictures and labels learned from."""
+
+    def setup(self, device: str = "cpu") -> None:
+        """Build the network."""
+        self.net.setup(device)
+
+    @abstractmethod
+    def batch(self, step: int, size: int) -> tuple[np.ndarray, Sequence[Any]]:
+        """uint8 (size, side, side, 3) pictures and their truths; the same step gives the same batch.
+
+        The held-out tenth is never shown.
+        """
+
+    def loss(self, x: torch.Tensor, truths: Sequence[Any]) -> torch.Tensor:
+        """See ``Net.loss``."""
+        return self.net.loss(x, truths)
 
 
 @dataclass(frozen=True)
@@ -133,6 +168,13 @@ class Task(ABC):
     def net(self, spec: str, weights: str | None = None) -> Net:
         """The network of a spec; weights: a file instead of its own. Raises UserError for an unsuitable one."""
         raise UserError(f"task {self.name} takes no networks, and {spec!r} was given: leave --net out")
+
+    def teacher(self, spec: str, weights: str | None, side: int) -> Teacher:
+        """A net of this task with its train split, in square crops of side pixels, for task-specific codecs.
+
+        Raises UserError when the net does not fit or there is no train split.
+        """
+        raise UserError(f"task {self.name} has no train split that a codec could learn from")
 
     def evidence(self, sample: Sample, output: Any) -> Evidence:
         """Turn a net's output for one picture into a small JSON-able record (with the label's share where needed)."""

@@ -22,12 +22,13 @@ from icm_bench.methods._networks import (
     INDEX_OFFSET,
     INDEX_SLOPE,
     LATENT_STRIDE,
+    RATE_STEPS,
     SCALE_LEVELS,
     CodecConfig,
     Transforms,
     pad_to,
 )
-from icm_bench.methods._released import load_floats, load_layers, load_tables, read
+from icm_bench.methods._released import load_floats, load_hyper_inverse, load_layers, load_tables, read
 
 HYPER_LIMIT = 127
 
@@ -93,6 +94,7 @@ class BranchCodec:
         self.h_s = IntegerHyperSynthesis(
             load_layers(tensors, f"{name}.h_s."), int(INDEX_SLOPE), int(INDEX_OFFSET), SCALE_LEVELS - 1
         )
+        self.hyper_inverse = load_hyper_inverse(tensors, name, config)
         self.prior = load_tables(tensors, f"{name}.prior")
         self.scales: Tables = load_tables(tensors, "scales")
         self.config, self.device = config, device
@@ -101,8 +103,11 @@ class BranchCodec:
         """Code a padded input (1, c, 16h, 16w) at a gain level: the layer's bytes and the latent they stand for."""
         gain, _ = self._gains(rate)
         y = self.net.g_a(x) * gain
-        z = self.net.h_a(pad_to(y, HYPER_STRIDE)).round().clamp(-HYPER_LIMIT, HYPER_LIMIT).cpu().long()
-        mean, index = self._model(z, context, (y.shape[-2], y.shape[-1]))
+        z = self.net.h_a(pad_to(y, HYPER_STRIDE))
+        if self.net.hyper_gains is not None:
+            z = z * self.net.hyper_gains(torch.tensor([rate], device=self.device))[0]
+        z = z.round().clamp(-HYPER_LIMIT, HYPER_LIMIT).cpu().long()
+        mean, index = self._model(z, context, (y.shape[-2], y.shape[-1]), rate)
         symbols = (y.cpu().double() - mean.double() * 2.0**-ACTIVATION_BITS).round()
         symbols = symbols.clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT).long()
         coder = Encoder()
@@ -110,7 +115,9 @@ class BranchCodec:
         coder.put(_numpy(symbols), _numpy(index), self.scales)
         return coder.finish(), _latent(symbols, mean)
 
-    def decode(self, data: bytes, latent_size: tuple[int, int], context: Latent | None = None) -> Latent:
+    def decode(
+        self, data: bytes, latent_size: tuple[int, int], rate: float, context: Latent | None = None
+    ) -> Latent:
         """The latent from a layer's bytes, exactly as the encoder had it."""
         height, width = latent_size
         z_shape = (1, self.config.n, -(-height // HYPER_STRIDE), -(-width // HYPER_STRIDE))
@@ -119,7 +126,7 @@ class BranchCodec:
         coder = Decoder(data, self.config.n * z_shape[2] * z_shape[3] + self.config.m * height * width)
         z = coder.get(_channels(z_shape), self.prior)
         z = np.clip(z, -HYPER_LIMIT, HYPER_LIMIT).astype(np.int64)
-        mean, index = self._model(torch.from_numpy(z), context, latent_size)
+        mean, index = self._model(torch.from_numpy(z), context, latent_size, rate)
         symbols = torch.from_numpy(coder.get(_numpy(index), self.scales).astype(np.int64))
         return _latent(symbols, mean)
 
@@ -130,9 +137,12 @@ class BranchCodec:
         picture: Tensor = self.net.g_s(y * inverse, x1 if self.net.conditional else None)
         return picture
 
-    def _model(self, z: Tensor, context: Latent | None, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    def _model(
+        self, z: Tensor, context: Latent | None, size: tuple[int, int], rate: float
+    ) -> tuple[Tensor, Tensor]:
         exact = context.context if context is not None and self.net.context else None
-        return self.h_s(z, exact, size)
+        gain = None if self.hyper_inverse is None else self.hyper_inverse[round(rate * RATE_STEPS)]
+        return self.h_s(z, exact, size, gain)
 
     def _gains(self, rate: float) -> tuple[Tensor, Tensor]:
         gain, inverse = self.net.gains(torch.tensor([rate], device=self.device))
@@ -151,14 +161,20 @@ class Codec:
         )
 
     @torch.inference_mode()
-    def encode(self, image: np.ndarray, rate: float) -> dict[str, bytes]:
-        """uint8 (H, W, 3) to layers: "primary", and "auxiliary" where the checkpoint has that branch."""
+    def encode(self, image: np.ndarray, rate: float, aux_rate: float | None = None) -> dict[str, bytes]:
+        """uint8 (H, W, 3) to layers: "primary", and "auxiliary" where the checkpoint has that branch.
+
+        aux_rate: gain level of the auxiliary layer, None for the primary's; the layer says it in its first bytes.
+        """
         x = self._tensor(image)
         data, latent = self.primary.encode(x, rate)
         layers = {"primary": data}
         if self.auxiliary is not None:
             x1 = self.primary.synthesise(latent, rate)
-            layers["auxiliary"], _ = self.auxiliary.encode(torch.cat([x - x1, x1], 1), rate, latent)
+            seen = torch.cat([x - x1, x1], 1) if self.config.conditional else x - x1
+            own_rate = rate if aux_rate is None else aux_rate
+            data, _ = self.auxiliary.encode(seen, own_rate, latent)
+            layers["auxiliary"] = rate_prefix(aux_rate) + data
         return layers
 
     @torch.inference_mode()
@@ -166,21 +182,41 @@ class Codec:
         self, layers: dict[str, bytes], size: tuple[int, int], rate: float
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """x1 and, if its layer is given, the residual r: float32 (H, W, 3) in 0 .. 255, not clipped."""
+        self._check(rate)
+        latent_size = (-(-size[0] // LATENT_STRIDE), -(-size[1] // LATENT_STRIDE))
+        latent = self.primary.decode(layers["primary"], latent_size, rate)
+        x1 = self.primary.synthesise(latent, rate)
+        if "auxiliary" not in layers or self.auxiliary is None:
+            return _picture(x1, size), None
+        own_rate, data = split_prefix(layers["auxiliary"])
+        own_rate = rate if own_rate is None else own_rate
+        self._check(own_rate)
+        second = self.auxiliary.decode(data, latent_size, own_rate, latent)
+        return _picture(x1, size), _picture(self.auxiliary.synthesise(second, own_rate, x1), size)
+
+    def _check(self, rate: float) -> None:
         if not 0 <= rate <= self.config.levels - 1:
             raise BitstreamError(
                 f"the stream has gain level {rate:g}, this checkpoint goes to {self.config.levels - 1}"
             )
-        latent_size = (-(-size[0] // LATENT_STRIDE), -(-size[1] // LATENT_STRIDE))
-        latent = self.primary.decode(layers["primary"], latent_size)
-        x1 = self.primary.synthesise(latent, rate)
-        if "auxiliary" not in layers or self.auxiliary is None:
-            return _picture(x1, size), None
-        second = self.auxiliary.decode(layers["auxiliary"], latent_size, latent)
-        return _picture(x1, size), _picture(self.auxiliary.synthesise(second, rate, x1), size)
 
     def _tensor(self, image: np.ndarray) -> Tensor:
         x = torch.from_numpy(np.array(image, order="C")).to(self.device).permute(2, 0, 1)[None].float() / 255
         return pad_to(x, LATENT_STRIDE).contiguous(memory_format=torch.channels_last)
+
+
+def rate_prefix(aux_rate: float | None) -> bytes:
+    """First bytes of an auxiliary layer: a 0 for the primary's gain level, else 256 (1 + level) in two bytes."""
+    return b"\0" if aux_rate is None else (RATE_STEPS + round(aux_rate * RATE_STEPS)).to_bytes(2, "big")
+
+
+def split_prefix(data: bytes) -> tuple[float | None, bytes]:
+    """The auxiliary layer's own gain level (None: the primary's) and its payload."""
+    if not data:
+        raise BitstreamError("the stream has an empty layer")
+    if data[0] == 0:
+        return None, data[1:]
+    return (int.from_bytes(data[:2], "big") - RATE_STEPS) / RATE_STEPS, data[2:]
 
 
 def quantise_picture(values: np.ndarray) -> np.ndarray:

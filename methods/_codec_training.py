@@ -1,4 +1,4 @@
-"""Training recipes of the learned codecs: rate + distortion first, cognition and the auxiliary branch on top."""
+"""Training for rate and distortion: the hyperprior, and the auxiliary branch of RDC (stage II)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from icm_bench.methods._moco import Backbone, Negatives
 from icm_bench.methods._trainable import CodecNet
 from icm_bench.training.data import CropSampler
 from icm_bench.training.loop import Recipe
@@ -18,19 +17,22 @@ EVALUATION_SIDE, EVALUATION_COUNT = 192, 12
 
 @dataclass(frozen=True)
 class RateRange:
-    """Lambda per gain level, geometric from low to high; loss = bits per pixel + lambda 255^2 MSE."""
+    """Lambda per gain level, geometric from low to high; loss = bits per pixel + lambda 255^2 MSE.
+
+    A codec with one level has the lambda ``low``.
+    """
 
     low: float = 0.0009
     high: float = 0.025
 
     def at(self, rate: Tensor, levels: int) -> Tensor:
         """Lambda (B,) for real-valued levels (B,)."""
-        return self.low * (self.high / self.low) ** (rate / (levels - 1))
+        return self.low * (self.high / self.low) ** (rate / max(1, levels - 1))
 
 
 def to_tensor(pictures: np.ndarray, device: str = "cpu") -> Tensor:
     """uint8 (B, H, W, 3) to float (B, 3, H, W) in 0 .. 1, channels last in memory."""
-    return torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).float().div_(255)
+    return torch.from_numpy(np.ascontiguousarray(pictures)).to(device).permute(0, 3, 1, 2).float().div_(255)
 
 
 class MseRecipe(Recipe):
@@ -81,87 +83,11 @@ class MseRecipe(Recipe):
         return {"bpp": out["bits"] / (x.shape[-1] * x.shape[-2]), "psnr": -10 * mse.log10()}
 
 
-@dataclass(frozen=True)
-class CognitionLoss:
-    """Weights of stage I; all that the paper leaves open is a field.
-
-    matching: feature distance at every depth, each divided by the energy of the original's features; contrastive:
-    InfoNCE of the embeddings; local: squared excess of x1 outside 0 .. 1; pixel: plain MSE. low, high: the weight
-    of the whole against bits per pixel, at the lowest and the highest gain level. depths: how many of the
-    backbone's maps are matched, from the deepest.
-    """
-
-    matching: float = 1.0
-    contrastive: float = 0.02
-    local: float = 1.0
-    pixel: float = 1.0
-    low: float = 0.25
-    high: float = 4.0
-    depths: int = 4
-    temperature: float = 0.2
-
-
-class CognitionRecipe(MseRecipe):
-    """Stage I: the primary branch under the eyes of a frozen self-supervised backbone."""
-
-    def __init__(
-        self,
-        net: CodecNet,
-        crops: CropSampler,
-        backbone: Backbone,
-        weights: CognitionLoss,
-        device: str = "cpu",
-    ) -> None:
-        super().__init__(net, crops, RateRange(weights.low, weights.high), device)
-        self.backbone = backbone.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
-        self.weights = weights
-        self.negatives = Negatives(backbone.dim, 4096).to(device)
-
-    def loss(self, batch: np.ndarray) -> tuple[Tensor, dict[str, float]]:
-        x = to_tensor(batch, self.device)
-        levels = self.model.config.levels
-        rate = draw_levels(len(x), levels, self.device)
-        with torch.autocast(x.device.type, torch.bfloat16):
-            out = self.model.primary(x, rate)
-            x1 = out["x_hat"]
-            seen = self.backbone.features(x1)
-            with torch.no_grad():
-                original = self.backbone.features(x)
-        bpp = out["bits"] / (x.shape[-1] * x.shape[-2])
-        weights = self.weights
-        matching = feature_distance(seen[-weights.depths :], original[-weights.depths :])
-        with torch.no_grad():
-            key = self.backbone.embed(original)
-        contrast, accuracy = self.negatives.contrast(self.backbone.embed(seen), key, weights.temperature)
-        self.negatives.push(key)
-        local = (x1 - x1.clamp(0, 1)).square().mean((1, 2, 3))
-        mse = (x1 - x).square().mean((1, 2, 3))
-        cognition = (
-            weights.matching * matching
-            + weights.contrastive * contrast
-            + 100 * (weights.local * local + weights.pixel * mse)
-        )
-        scale = self.rates.at(rate, levels)
-        loss = self.balanced(bpp + scale * cognition, scale)
-        numbers = {
-            "bpp": bpp.mean().item(),
-            "psnr": (-10 * mse.detach().log10()).mean().item(),
-            "matching": matching.mean().item(),
-            "contrast": contrast.item(),
-            "accuracy": accuracy,
-            "local": local.mean().item(),
-        }
-        return loss, numbers
-
-    def measure(self, x: Tensor, rate: Tensor) -> dict[str, Tensor]:
-        numbers = super().measure(x, rate)
-        x1 = self.model.primary(x, rate)["x_hat"]
-        numbers["matching"] = feature_distance(self.backbone.features(x1), self.backbone.features(x))
-        return numbers
-
-
 class AuxiliaryRecipe(MseRecipe):
-    """Stage II: the primary branch is frozen, the auxiliary branch learns what is left over."""
+    """Stage II: the primary branch is frozen, the auxiliary branch learns what is left over.
+
+    Half of the pictures draw one gain level for both layers, the others one for each, so that any pair works.
+    """
 
     def __init__(self, net: CodecNet, crops: CropSampler, rates: RateRange, device: str = "cpu") -> None:
         super().__init__(net, crops, rates, device)
@@ -170,10 +96,12 @@ class AuxiliaryRecipe(MseRecipe):
     def loss(self, batch: np.ndarray) -> tuple[Tensor, dict[str, float]]:
         x = to_tensor(batch, self.device)
         levels = self.model.config.levels
-        rate = draw_levels(len(x), levels, self.device)
+        first_rate, rate = (draw_levels(len(x), levels, self.device) for _ in range(2))
+        tied = torch.rand(len(x), device=self.device) < 0.5
+        rate = torch.where(tied, first_rate, rate)
         self.model.primary.eval()
         with torch.autocast(x.device.type, torch.bfloat16):
-            x_hat, bits, first = self._both(x, rate)
+            x_hat, bits, first = self._both(x, first_rate, rate)
         mse = (x_hat - x).square().mean((1, 2, 3))
         pixels = x.shape[-1] * x.shape[-2]
         bpp = bits / pixels
@@ -186,33 +114,24 @@ class AuxiliaryRecipe(MseRecipe):
         }
         return loss, numbers
 
-    def _both(self, x: Tensor, rate: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The picture at beta = 0, the auxiliary layer's bits and the primary layer's bits."""
+    def _both(self, x: Tensor, first_rate: Tensor, rate: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The picture at beta = 0, the auxiliary layer's bits and the primary layer's bits.
+
+        first_rate, rate: gain levels (B,) of the primary and of the auxiliary layer.
+        """
         assert self.model.auxiliary is not None
         with torch.no_grad():
-            first = self.model.primary(x, rate)
+            first = self.model.primary(x, first_rate)
         x1 = first["x_hat"]
-        second = self.model.auxiliary(torch.cat([x - x1, x1], 1), rate, x1, first["y"])
+        seen = torch.cat([x - x1, x1], 1) if self.model.config.conditional else x - x1
+        second = self.model.auxiliary(seen, rate, x1, first["y"])
         return x1 + second["x_hat"], second["bits"], first["bits"]
 
     def measure(self, x: Tensor, rate: Tensor) -> dict[str, Tensor]:
-        x_hat, bits, first = self._both(x, rate)
+        x_hat, bits, first = self._both(x, rate, rate)
         pixels = x.shape[-1] * x.shape[-2]
         mse = (x_hat.clamp(0, 1) - x).square().mean((1, 2, 3))
         return {"bpp": (bits + first) / pixels, "bpp_primary": first / pixels, "psnr": -10 * mse.log10()}
-
-
-def feature_distance(seen: list[Tensor], original: list[Tensor]) -> Tensor:
-    """Squared distance of feature maps, each depth divided by its own variance, summed over depths: (B,).
-
-    The variance is about each channel's mean: what all pictures share tells a machine nothing.
-    """
-    total = torch.zeros(len(seen[0]), device=seen[0].device)
-    for a, b in zip(seen, original, strict=True):
-        a, b = a.float(), b.float()
-        variance = (b - b.mean((0, 2, 3), keepdim=True)).square().mean().clamp(min=1e-6)
-        total = total + (a - b).square().mean((1, 2, 3)) / variance
-    return total
 
 
 def draw_levels(n: int, levels: int, device: str) -> Tensor:

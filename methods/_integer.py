@@ -88,12 +88,16 @@ class IntegerHyperSynthesis:
         self.layers = layers
         self.slope, self.offset, self.top = slope, offset, top
 
-    def __call__(self, z: Tensor, context: Tensor | None, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, z: Tensor, context: Tensor | None, size: tuple[int, int], gain: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Means (B, m, *size) in units of 2^-12 and indexes (B, m, *size) into the table of scales, as int64.
 
-        z: (B, n, h, w) whole symbols; context: (B, m, *size) in units of 2^-12, or None.
+        z: (B, n, h, w) whole symbols; context: (B, m, *size) in units of 2^-12, or None; gain: inverse gains (n,) of
+        the hyper-latent in units of 2^-12, whole numbers, or None.
         """
-        x = to_fixed(z).clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+        fixed = to_fixed(z) if gain is None else z.double() * gain.double()[:, None, None]
+        x = fixed.clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
         x = rectify(self.layers["up.0"](x))
         x = rectify(self.layers["up.1"](x))[..., : size[0], : size[1]]
         if "mix.0" in self.layers:

@@ -1,10 +1,12 @@
-"""What the learned codecs share: a released checkpoint, its hash and card, and coding through ``_codec.Codec``."""
+"""What the learned codecs share: released checkpoints, their hash and card, and coding through ``_codec.Codec``."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from icm_bench.bitstream import Bitstream, quantise_rate
@@ -17,43 +19,66 @@ if TYPE_CHECKING:
 
     from icm_bench.methods._codec import Codec
 
+#: The rate axis of one checkpoint with gain units.
+GAIN = RateAxis("gain", (0, 1, 2, 3, 4, 5), "up", 0, 5, continuous=True)
+
 
 @dataclass(frozen=True)
 class LearnedCodec(Method):
-    """A codec with gain units: one checkpoint for all rates.
+    """A codec with gain units: one checkpoint for all rates. Subclasses may have one for each.
 
     checkpoint: a built-in name or the path of a released checkpoint (.safetensors).
     """
 
     checkpoint: str = ""
 
-    rate: ClassVar[RateAxis] = RateAxis("gain", (0, 1, 2, 3, 4, 5), "up", 0, 5, continuous=True)
+    rate: ClassVar[RateAxis] = GAIN
     layer_names: ClassVar[tuple[str, ...]] = ("primary",)
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        """Names or paths of all checkpoints that the rate axis needs."""
+        return (self.checkpoint,)
+
+    def place(self, rate: float) -> tuple[int, float]:
+        """Which of the checkpoints codes a rate, and at which of its gain levels."""
+        return 0, rate
+
+    @cached_property
+    def files(self) -> list[Path]:
+        """The files of the checkpoints. Raises UserError for one that is not there."""
+        return [find(name) for name in self.checkpoints]
 
     @cached_property
     def checkpoint_id(self) -> str:
-        return digest(find(self.checkpoint))
+        digests = [digest(path) for path in self.files]
+        return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
     def setup(self, device: str = "cpu") -> None:
         from icm_bench.methods._codec import Codec
 
-        codec = self.__dict__.get("_codec")
-        if codec is None or codec.device != device:
-            self.__dict__["_codec"] = Codec(find(self.checkpoint), device)
+        codecs = self.__dict__.get("_codecs")
+        if codecs is None or codecs[0].device != device:
+            self.__dict__["_codecs"] = [Codec(path, device) for path in self.files]
 
     @property
-    def codec(self) -> Codec:
-        """The loaded checkpoint; loaded on the CPU when ``setup`` was not called."""
-        if "_codec" not in self.__dict__:
+    def codecs(self) -> list[Codec]:
+        """The loaded checkpoints; loaded on the CPU when ``setup`` was not called."""
+        if "_codecs" not in self.__dict__:
             self.setup()
-        codec: Codec = self.__dict__["_codec"]
-        return codec
+        codecs: list[Codec] = self.__dict__["_codecs"]
+        return codecs
 
     def encode(self, image: np.ndarray, rate: float) -> Bitstream:
         rate = quantise_rate(rate)
-        layers = self.codec.encode(image, rate)
+        layers = self.layers_of(image, rate)
         size = (image.shape[0], image.shape[1])
         return Bitstream.of(self, size, rate, {name: layers[name] for name in self.layer_names})
+
+    def layers_of(self, image: np.ndarray, rate: float) -> dict[str, bytes]:
+        """The layers of a picture, by name."""
+        index, level = self.place(rate)
+        return self.codecs[index].encode(image, level)
 
     def decode(self, bitstream: Bitstream, betas: Sequence[Beta]) -> Iterator[np.ndarray]:
         from icm_bench.methods._codec import quantise_picture
@@ -62,13 +87,19 @@ class LearnedCodec(Method):
             raise BitstreamError(f"the stream's {problem}")
         needed = {name for beta in betas for name in self.layers(beta)}
         layers = {name: bitstream.layer(name) for name in self.layer_names if name in needed}
-        x1, residual = self.codec.decode(layers, (bitstream.height, bitstream.width), bitstream.rate)
+        index, level = self.place(bitstream.rate)
+        x1, residual = self.codecs[index].decode(layers, (bitstream.height, bitstream.width), level)
         for beta in betas:
             part = 0.0 if beta is None else 1.0 - beta
             yield quantise_picture(x1 if residual is None or part == 0 else x1 + part * residual)
 
     def footprint(self, n_tasks: int = 1) -> Footprint:
-        return Footprint(1, int(self.provenance().get("parameters", 0)))
+        cards = [card(path) for path in self.files]
+        return Footprint(len(cards), sum(int(one.get("parameters", 0)) for one in cards))
 
     def provenance(self) -> dict[str, Any]:
-        return card(find(self.checkpoint))
+        """The model card; of several, the first one's with the hashes of all."""
+        made = card(self.files[0])
+        if len(self.files) > 1:
+            made["sha256"] = {path.stem: digest(path) for path in self.files}
+        return made

@@ -73,10 +73,11 @@ class Negatives(nn.Module):
         self.register_buffer("at", torch.zeros((), dtype=torch.long))
 
     def contrast(self, query: Tensor, key: Tensor, temperature: float) -> tuple[Tensor, float]:
-        """InfoNCE loss of queries (B, dim) against keys and queue, and how often a query finds its key."""
+        """InfoNCE loss (B,) of queries (B, dim) against keys and queue, and how often a query finds its key."""
         logits = torch.cat([query @ key.T, query @ self.keys.clone()], 1) / temperature
         target = torch.arange(len(logits), device=logits.device)
-        return F.cross_entropy(logits, target), (logits.argmax(1) == target).float().mean().item()
+        loss = F.cross_entropy(logits, target, reduction="none")
+        return loss, (logits.argmax(1) == target).float().mean().item()
 
     @torch.no_grad()
     def push(self, key: Tensor) -> None:
@@ -100,9 +101,10 @@ class MocoRecipe(Recipe):
     model: _Moco
 
     def __init__(
-        self, pools: list[tuple[PicturePool, float]], config: MocoConfig, batch: int, seed: int
+        self, pools: list[tuple[PicturePool, float]], config: MocoConfig, batch: int, seed: int, device: str = "cpu"
     ) -> None:
-        self.model = _Moco(config).to(memory_format=torch.channels_last)
+        self.device = device
+        self.model = _Moco(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.pools = [pool for pool, _ in pools]
         weights = np.array([weight for _, weight in pools])
         self.weights = weights / weights.sum()
@@ -122,15 +124,18 @@ class MocoRecipe(Recipe):
         return np.stack([np.stack(view) for view in views])
 
     def loss(self, batch: np.ndarray) -> tuple[Tensor, dict[str, float]]:
-        first, second = (jitter(torch.from_numpy(v).permute(0, 3, 1, 2).float() / 255) for v in batch)
-        with torch.autocast("cpu", torch.bfloat16):
+        first, second = (jitter(self._tensor(view)) for view in batch)
+        with torch.autocast(first.device.type, torch.bfloat16):
             query = self.model.query(first)
             with torch.no_grad():
                 self._follow()
                 key = self.model.key(second)
         loss, accuracy = self.model.negatives.contrast(query.float(), key.float(), self.config.temperature)
         self.model.negatives.push(key.float())
-        return loss, {"accuracy": accuracy}
+        return loss.mean(), {"accuracy": accuracy}
+
+    def _tensor(self, view: np.ndarray) -> Tensor:
+        return torch.from_numpy(view).to(self.device).permute(0, 3, 1, 2).float() / 255
 
     def _follow(self) -> None:
         for key, query in zip(self.model.key.parameters(), self.model.query.parameters(), strict=True):
@@ -138,13 +143,10 @@ class MocoRecipe(Recipe):
 
     def evaluate(self) -> dict[str, float]:
         torch.manual_seed(0)
-        first, second = (
-            jitter(torch.from_numpy(v).permute(0, 3, 1, 2).float() / 255)
-            for v in self._views("held_out", np.random.default_rng(0))
-        )
+        first, second = (jitter(self._tensor(v)) for v in self._views("held_out", np.random.default_rng(0)))
         query, key = self.model.query(first), self.model.key(second)
         loss, accuracy = self.model.negatives.contrast(query, key, self.config.temperature)
-        return {"loss": loss.item(), "accuracy": accuracy}
+        return {"loss": loss.mean().item(), "accuracy": accuracy}
 
 
 def jitter(x: Tensor) -> Tensor:
@@ -152,15 +154,15 @@ def jitter(x: Tensor) -> Tensor:
     n = len(x)
 
     def draw(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(n, 1, 1, 1)
+        return low + (high - low) * torch.rand(n, 1, 1, 1, device=x.device)
 
     grey = x.mean(1, keepdim=True)
-    x = grey + (x - grey) * torch.where(torch.rand(n, 1, 1, 1) < 0.2, 0.0, draw(0.6, 1.4))
+    x = grey + (x - grey) * torch.where(draw(0, 1) < 0.2, 0.0, draw(0.6, 1.4))
     mean = x.mean((1, 2, 3), keepdim=True)
     x = (mean + (x - mean) * draw(0.6, 1.4)) * draw(0.6, 1.4)
-    x = x * (1 + 0.2 * (torch.rand(n, 3, 1, 1) - 0.5))
+    x = x * (1 + 0.2 * (torch.rand(n, 3, 1, 1, device=x.device) - 0.5))
     blurred = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
-    x = torch.where(torch.rand(n, 1, 1, 1) < 0.3, blurred, x)
+    x = torch.where(draw(0, 1) < 0.3, blurred, x)
     return x.clamp(0, 1).contiguous(memory_format=torch.channels_last)
 
 

@@ -35,6 +35,8 @@ SCALE_MIN, SCALE_MAX, SCALE_LEVELS = 0.11, 256.0, 64
 SCALE_STEP = math.log(SCALE_MAX / SCALE_MIN) / (SCALE_LEVELS - 1)
 #: h_s gives a raw number r; the index into the table is INDEX_SLOPE r + INDEX_OFFSET.
 INDEX_SLOPE, INDEX_OFFSET = 8.0, 20.0
+#: Gain levels are kept to 1 / RATE_STEPS, as the container does.
+RATE_STEPS = 256
 #: Latents enter the auxiliary entropy model clipped to this, so that its sums stay exact in integers.
 CONTEXT_LIMIT = 127.0
 
@@ -43,14 +45,15 @@ CONTEXT_LIMIT = 127.0
 class CodecConfig:
     """Sizes and choices of a codec. All that the paper leaves open is a field here.
 
-    n, m: channels of the transforms and of the latent; levels: gain levels; auxiliary: with a second branch;
-    conditional: the auxiliary synthesis sees x1, otherwise plain residual coding; context: the auxiliary entropy
-    model sees the primary latent.
+    n, m: channels of the transforms and of the latent; levels: gain levels, 1 for a codec of one fixed rate;
+    gain_hyper: gain units scale the hyper-latent too; auxiliary: with a second branch; conditional: the auxiliary
+    transforms see x1, otherwise plain residual coding; context: the auxiliary entropy model sees the primary latent.
     """
 
     n: int = 64
     m: int = 96
     levels: int = 6
+    gain_hyper: bool = False
     auxiliary: bool = False
     conditional: bool = True
     context: bool = True
@@ -134,20 +137,21 @@ class HyperSynthesis(nn.Module):
 class Gains(nn.Module):
     """Gain vectors per level and their inverses, both interpolated exponentially between levels."""
 
-    def __init__(self, levels: int, m: int) -> None:
+    def __init__(self, levels: int, channels: int) -> None:
         super().__init__()
         # Levels start a factor 2 ** 0.5 apart, about what a doubled lambda asks for.
         start = (torch.arange(levels) - (levels - 1) / 2)[:, None] * math.log(2) / 2
-        self.log_gain = nn.Parameter(start.repeat(1, m))
-        self.log_inverse = nn.Parameter(-start.repeat(1, m))
+        self.log_gain = nn.Parameter(start.repeat(1, channels))
+        self.log_inverse = nn.Parameter(-start.repeat(1, channels))
 
     def forward(self, rate: Tensor) -> tuple[Tensor, Tensor]:
-        """Gain and inverse gain (B, m, 1, 1) for real-valued levels (B,) in [0, levels - 1]."""
-        low = rate.floor().clamp(0, len(self.log_gain) - 2).long()
-        part = (rate - low)[:, None]
+        """Gain and inverse gain (B, channels, 1, 1) for real-valued levels (B,) in [0, levels - 1]."""
+        top = len(self.log_gain) - 1
+        low = rate.floor().clamp(0, max(top - 1, 0)).long()
+        high, part = (low + 1).clamp(max=top), (rate - low)[:, None]
 
         def mix(logs: Tensor) -> Tensor:
-            return ((1 - part) * logs[low] + part * logs[low + 1]).exp()[:, :, None, None]
+            return ((1 - part) * logs[low] + part * logs[high]).exp()[:, :, None, None]
 
         return mix(self.log_gain), mix(self.log_inverse)
 
@@ -167,7 +171,8 @@ class Transforms(nn.Module):
         n, m = config.n, config.m
         self.context = auxiliary and config.context
         self.conditional = auxiliary and config.conditional
-        self.g_a = Analysis(6 if auxiliary else 3, n, m, gdn)
+        self.g_a = Analysis(6 if self.conditional else 3, n, m, gdn)
         self.g_s = Synthesis(n, m, gdn, self.conditional)
         self.h_a = HyperAnalysis(n, m)
         self.gains = Gains(config.levels, m)
+        self.hyper_gains = Gains(config.levels, n) if config.gain_hyper else None

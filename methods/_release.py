@@ -18,12 +18,8 @@ from torch import Tensor, nn
 
 from icm_bench.methods._checkpoints import digest
 from icm_bench.methods._entropy import TAIL_MASS, Tables, gaussian_tables
-from icm_bench.methods._integer import IntegerLayer
-from icm_bench.methods._networks import (
-    SCALE_LEVELS,
-    SCALE_MIN,
-    SCALE_STEP,
-)
+from icm_bench.methods._integer import IntegerLayer, to_fixed
+from icm_bench.methods._networks import RATE_STEPS, SCALE_LEVELS, SCALE_MIN, SCALE_STEP
 from icm_bench.methods._released import FLOAT_PARTS, FORMAT
 from icm_bench.methods._trainable import Branch, CodecNet
 
@@ -61,12 +57,16 @@ def _tables(prefix: str, tables: Tables) -> Iterator[tuple[str, Tensor]]:
 def _branch(branch: Branch) -> Iterator[tuple[str, Tensor]]:
     for key, value in branch.state_dict().items():
         if key.startswith(FLOAT_PARTS):
-            keep = torch.float32 if key.startswith("gains.") or value.dim() < 2 else torch.float16
+            keep = torch.float32 if "gains." in key or value.dim() < 2 else torch.float16
             yield key, value.to(keep).contiguous()
     for name, layer in branch.h_s.named_modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             for part, value in IntegerLayer.quantise(layer).tensors().items():
                 yield f"h_s.{name}.{part}", value
+    if branch.hyper_gains is not None:
+        levels = torch.arange((len(branch.hyper_gains.log_gain) - 1) * RATE_STEPS + 1) / RATE_STEPS
+        inverse = branch.hyper_gains(levels)[1].detach()[:, :, 0, 0]
+        yield "hyper_inverse", to_fixed(inverse).round().to(torch.int32)
     yield from _tables("prior", prior_tables(branch))
 
 

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from icm_bench.errors import UserError
 from icm_bench.methods._entropy import Tables
 from icm_bench.methods._integer import IntegerLayer
-from icm_bench.methods._networks import CodecConfig
+from icm_bench.methods._networks import RATE_STEPS, CodecConfig
 
 FORMAT = "icm-bench codec 1"
 #: Parts of a branch that run in floating point, outside of the entropy path.
-FLOAT_PARTS = ("g_a.", "g_s.", "h_a.", "gains.")
+FLOAT_PARTS = ("g_a.", "g_s.", "h_a.", "gains.", "hyper_gains.")
 
 
 def read(path: Path) -> tuple[CodecConfig, dict[str, Tensor]]:
@@ -55,6 +55,17 @@ def load_layers(tensors: dict[str, Tensor], prefix: str) -> dict[str, IntegerLay
         )
         for name in names
     }
+
+
+def load_hyper_inverse(tensors: dict[str, Tensor], name: str, config: CodecConfig) -> Tensor | None:
+    """Inverse gains of the hyper-latent at every level in steps of 1/256: (levels, n) in units of 2^-12, or None."""
+    if not config.gain_hyper:
+        return None
+    table = tensors.get(f"{name}.hyper_inverse")
+    shape = ((config.levels - 1) * RATE_STEPS + 1, config.n)
+    if table is None or tuple(table.shape) != shape:
+        raise UserError(f"checkpoint tensor {name}.hyper_inverse: expected shape {shape}")
+    return table
 
 
 def load_tables(tensors: dict[str, Tensor], prefix: str) -> Tables:

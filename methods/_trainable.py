@@ -43,9 +43,11 @@ class Branch(Transforms):
         y = self.g_a(x).float() * gain
         with torch.autocast(x.device.type, enabled=False):
             z = self.h_a(pad_to(y, HYPER_STRIDE))
+            z_gain, z_inverse = self.hyper_gains(rate.float()) if self.hyper_gains else (1.0, 1.0)
+            z = z * z_gain
             z_hat = straight_round(z)
             z_likelihood = self.prior_likelihood(z + torch.rand_like(z) - 0.5 if self.training else z_hat)
-            mean, index = self.h_s(z_hat, context if self.context else None, y.shape[-2:])
+            mean, index = self.h_s(z_hat * z_inverse, context if self.context else None, y.shape[-2:])
             scale = self.scale(index)
             residual = straight_round(y - mean)
             noisy = y - mean + torch.rand_like(y) - 0.5 if self.training else residual

@@ -11,20 +11,36 @@ beta = 1 needs the primary layer only, every beta below 1 needs both. No number 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from icm_bench.bitstream import quantise_rate
 from icm_bench.method import Beta
-from icm_bench.methods._learned import LearnedCodec
+from icm_bench.methods._learned import GAIN, LearnedCodec
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
 class Rdc(LearnedCodec):
-    """checkpoint: a built-in name or the path of a released checkpoint (.safetensors)."""
+    """checkpoint: a built-in name or the path of a released checkpoint (.safetensors).
+
+    aux_rate: gain level of the auxiliary layer, 0 to 5; None ties it to the primary layer's.
+    """
 
     checkpoint: str = "rdc-mini"
+    aux_rate: float | None = None
 
     betas: ClassVar[tuple[Beta, ...]] = (0.0, 0.25, 0.5, 0.75, 1.0)
     layer_names: ClassVar[tuple[str, ...]] = ("primary", "auxiliary")
+
+    def __post_init__(self) -> None:
+        if self.aux_rate is not None and (problem := GAIN.reason_against(self.aux_rate)):
+            raise ValueError(f"aux_rate: {problem}")
+
+    def layers_of(self, image: np.ndarray, rate: float) -> dict[str, bytes]:
+        aux_rate = None if self.aux_rate is None else quantise_rate(self.aux_rate)
+        return self.codecs[0].encode(image, rate, aux_rate)
 
     def layers(self, beta: Beta) -> tuple[str, ...]:
         return ("primary",) if beta == 1 else ("primary", "auxiliary")

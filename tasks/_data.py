@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from icm_bench.errors import UserError
-from icm_bench.task import Net, Task
+from icm_bench.task import Net, Task, Teacher
 
 #: File name endings that are taken for pictures.
 PICTURE_SUFFIXES = frozenset(
@@ -81,6 +81,11 @@ class DataTask(Task):
         if self.net_kind is None:
             return super().net(spec, weights)
         return resolve(self.net_kind, spec, weights)
+
+    def teacher(self, spec: str, weights: str | None, side: int) -> Teacher:
+        from icm_bench.tasks._teacher import TrainSplit
+
+        return TrainSplit(self.name, self.data, self.net(spec, weights), side)
 
     def known(self, evidence: Mapping[str, Any], known: Iterable[str]) -> list[str]:
         """The ids of the evidence, in the data set's order. Raises UserError for one it does not have."""

@@ -48,7 +48,7 @@ def load(name: str, weights: str | None = None) -> Net:
     if not net.path.is_file():
         raise UserError(
             f"net {name}: there is no weights file {net.path}; give one, or train it with "
-            f"python -m icm_bench.tasks._mini_training tasks/configs/{name}.toml"
+            f"icm-bench train {name}"
         )
     return net
 
@@ -148,6 +148,28 @@ class MiniNet(Net):
         assert self._module is not None and self._labels is not None
         return self._module, self._labels
 
+    def loss(self, x: torch.Tensor, truths: Sequence[Any]) -> torch.Tensor:
+        """The loss that the net was trained with; its norms stay frozen."""
+        import torch
+
+        module, labels = self.ready
+        place = {int(label): position for position, label in enumerate(labels)}
+        with torch.autocast(x.device.type, torch.bfloat16):
+            return self.loss_of(module, 255 * x, truths, place)
+
+    def loss_of(
+        self, module: torch.nn.Module, x: torch.Tensor, truths: Sequence[Any], place: dict[int, int]
+    ) -> torch.Tensor:
+        """The loss for pictures (B, 3, H, W) in 0 .. 255; place: the network's position of each id."""
+        import numpy as np
+        import torch
+
+        table = np.full(max([255, *place]) + 1, 255, np.int64)
+        table[list(place)] = list(place.values())
+        target = torch.from_numpy(table[np.asarray(truths)]).to(x.device)
+        logits = module(normalise(x)).float()
+        return torch.nn.functional.cross_entropy(logits, target, ignore_index=255)
+
     def tensor(self, pictures: Sequence[Image]) -> torch.Tensor:
         """Pictures of one size as float32 (N, 3, H, W) in 0 .. 255, channels last in memory."""
         import numpy as np
@@ -180,6 +202,14 @@ class MiniDetector(MiniNet):
     """Sees pictures at their own size; gives boxes (n, 4) in pixels, scores (n,) and category ids (n,)."""
 
     kind: ClassVar[str] = "detection"
+
+    def loss_of(
+        self, module: torch.nn.Module, x: torch.Tensor, truths: Sequence[Any], place: dict[int, int]
+    ) -> torch.Tensor:
+        from icm_bench.tasks._detection_loss import detection_loss
+
+        moved = [(boxes, [place[int(label)] + self.first_label for label in labels]) for boxes, labels in truths]
+        return detection_loss(module, x, moved)
 
     def input_size(self, picture: Image) -> tuple[int, int]:
         height, width = picture.shape[:2]

@@ -1,18 +1,10 @@
-"""Train a built-in mini net: ``python -m icm_bench.tasks._mini_training tasks/configs/mini-resnet.toml``.
+"""Training of the built-in mini nets: nine tenths of the train split are learned, the last tenth is scored.
 
-Learns on nine tenths of the train split and reports its score on the held-out tenth; never looks at val. A
-run that is killed goes on from its last checkpoint when called again. Writes weights and a model card.
+The val split is never looked at. ``_trainer.py`` makes a job of it and releases weights and a model card.
 """
 
 from __future__ import annotations
 
-import argparse
-import dataclasses
-import hashlib
-import json
-import sys
-import time
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +14,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from icm_bench import __version__
 from icm_bench.errors import UserError
 from icm_bench.registry import suggest
-from icm_bench.tasks import _mini_data as data
+from icm_bench.tasks import _train_sets as data
 from icm_bench.tasks._mini_models import build
-from icm_bench.tasks._mini_nets import NAMES, WEIGHTS, MiniNet, make, normalise, read_weights
-from icm_bench.training.loop import Options, Progress, Recipe, Schedule, evaluate, train
+from icm_bench.tasks._mini_nets import NAMES, MiniNet, make, normalise, read_weights
+from icm_bench.training.loop import Recipe
 
 TASKS = {"classification": "imagenet", "detection": "coco", "segmentation": "cityscapes"}
 
@@ -38,7 +29,7 @@ class Config:
     """One training, as the TOML file gives it.
 
     init: a net of the same family whose backbone is the start (its weights file in the output folder), or "";
-    bf16: half precision outside the loss; the last four: see ``_mini_data.Augmentation``.
+    bf16: half precision outside the loss; the last four: see ``_train_sets.Augmentation``.
     """
 
     net: str
@@ -53,27 +44,11 @@ class Config:
     contrast: float = 0.25
     noise: float = 0.0
 
-    @classmethod
-    def read(cls, path: Path) -> Config:
-        """Raises UserError for a file that is missing, not TOML, or has keys that are not ours."""
-        try:
-            values = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, tomllib.TOMLDecodeError) as error:
-            raise UserError(f"{path}: not a readable TOML file ({error})") from error
-        known = [field.name for field in dataclasses.fields(cls)]
-        for key in values:
-            if key not in known:
-                raise UserError(f"{path}: unknown key {key!r}{suggest(key, known)}")
-        try:
-            config = cls(**values)
-        except TypeError as error:
-            raise UserError(f"{path}: {error}") from error
+    def __post_init__(self) -> None:
         nets = [name for names in NAMES.values() for name in names]
-        if config.init not in ["", *nets]:
-            raise UserError(f"{path}: init names an unknown net {config.init!r}{suggest(config.init, nets)}")
-        if config.net not in nets:
-            raise UserError(f"{path}: unknown net {config.net!r}{suggest(config.net, nets)}")
-        return config
+        for key, known in (("net", nets), ("init", ["", *nets])):
+            if getattr(self, key) not in known:
+                raise ValueError(f"{key}: unknown net {getattr(self, key)!r}{suggest(getattr(self, key), nets)}")
 
     @property
     def kind(self) -> str:
@@ -183,96 +158,3 @@ def _mean_iou(labels: list[int], truths: list[Any], outputs: list[Any]) -> float
     hit, occurs = np.diag(confusion), confusion.sum(1) > 0
     union = confusion.sum(0) + confusion.sum(1) - hit
     return 100 * float((hit[occurs] / union[occurs]).mean())
-
-
-def write_weights(recipe: MiniRecipe, path: Path) -> str:
-    """Write the weights in half precision (vectors in single) and return the file's SHA-256."""
-    from safetensors.torch import save
-
-    state = {}
-    for key, value in recipe.model.state_dict().items():
-        if not key.endswith("num_batches_tracked"):
-            # A variance of a norm can be below what half precision holds.
-            wide = value.detach().cpu().contiguous()
-            state[key] = wide.half() if wide.ndim > 1 else wide
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    # One entry only: the library writes several in an order that changes from call to call.
-    note = json.dumps({"name": recipe.config.net, "labels": recipe.data.labels})
-    part.write_bytes(save(state, {"mini_net": note}))
-    part.replace(path)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def write_card(recipe: MiniRecipe, last: Progress, weights: Path, facts: dict[str, str]) -> None:
-    """The model card beside the weights."""
-    card = {
-        "net": recipe.config.net,
-        "task": TASKS[recipe.config.kind],
-        "parameters": sum(p.numel() for p in recipe.model.parameters()),
-        "config": dataclasses.asdict(recipe.config),
-        "steps_done": last.step,
-        "pictures": {"learned": len(recipe.learned), "held_out": len(recipe.held_out)},
-        "held_out": {key: round(value, 2) for key, value in last.held_out.items()},
-        "versions": {"icm_bench": __version__, "torch": torch.__version__},
-        **facts,
-    }
-    weights.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m icm_bench.tasks._mini_training", description=__doc__)
-    parser.add_argument("config", type=Path)
-    parser.add_argument("--data", type=Path, help="root of the data set (default: the built-in mini set)")
-    parser.add_argument("--run", type=Path, help="folder for checkpoint and log (default: runs/NET)")
-    parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder for weights and card")
-    parser.add_argument("--minutes", type=float, help="stop after this time; the same call goes on")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args(arguments)
-    try:
-        _train(options)
-    except UserError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    return 0
-
-
-def _train(options: argparse.Namespace) -> None:
-    config = Config.read(options.config)
-    task = TASKS[config.kind]
-    torch.set_num_threads(options.threads)
-    started = time.monotonic()
-    if options.data is None:
-        from icm_bench.mini import ensure, fingerprint
-
-        root, print_of_data = ensure(task, "train"), fingerprint(task, "train")
-    else:
-        root, print_of_data = options.data, "not the built-in mini set"
-    recipe = MiniRecipe(config, data.read_train(task, root), options.device)
-    facts = {"data_fingerprint": print_of_data}
-    if config.init:
-        start = options.out / f"{config.init}.safetensors"
-        recipe.start_from(start)
-        facts["init_sha256"] = hashlib.sha256(start.read_bytes()).hexdigest()
-    schedule = Schedule(config.steps, config.lr, warmup=min(100, config.steps // 10), final=0.01, clip=5.0)
-    run = options.run or Path("runs") / config.net
-    last = Progress(0, config.steps)
-    often = max(config.steps // 8 // 25, 1) * 25
-    settings = Options(run, options.minutes, config.seed, save_every=100, log_every=25, evaluate_every=often)
-    for last in train(recipe, schedule, settings):
-        numbers = " ".join(f"{key} {value:.4g}" for key, value in (last.numbers | last.held_out).items())
-        minutes = (time.monotonic() - started) / 60
-        sys.stderr.write(f"{config.net} {last.step}/{last.steps} {minutes:.1f} min {numbers}\n")
-    if not last.step:  # the checkpoint was complete already
-        last = Progress(config.steps, config.steps, {}, evaluate(recipe))
-    weights = options.out / f"{config.net}.safetensors"
-    recipe.model.eval()
-    facts["sha256"] = write_weights(recipe, weights)
-    write_card(recipe, last, weights, facts)
-    sys.stderr.write(f"{weights}\n")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

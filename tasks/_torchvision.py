@@ -97,6 +97,18 @@ class TorchvisionNet(Net):
         self.device = device
         self._model.to(device)
 
+    def loss(self, x: Tensor, truths: Sequence[Any]) -> Tensor:
+        """Cross-entropy of the logits; see the detector for its own. Pictures are normalised, not resized."""
+        import numpy as np
+        import torch
+        from torchvision.transforms import functional
+
+        preset = self.entry.transforms()
+        output = self.model(functional.normalize(x, preset.mean, preset.std))
+        logits = output["out"] if isinstance(output, dict) else output
+        target = torch.from_numpy(np.asarray(truths).astype(np.int64)).to(x.device)
+        return torch.nn.functional.cross_entropy(logits, target, ignore_index=255 if target.ndim > 1 else -100)
+
     @property
     def model(self) -> nn.Module:
         """The network, built when it has not been yet."""
@@ -168,6 +180,11 @@ class Detector(TorchvisionNet):
 
     kind = "detection"
     parameters = ("weights", "num_classes")
+
+    def loss(self, x: Tensor, truths: Sequence[Any]) -> Tensor:
+        from icm_bench.tasks._detection_loss import detection_loss
+
+        return detection_loss(self.model, x, truths)
 
     def predict(self, pictures: Sequence[Image]) -> list[Any]:
         import torch

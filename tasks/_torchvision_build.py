@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from icm_bench.errors import UserError
-from icm_bench.tasks._weights import load_state
+from icm_bench.weights import load_state
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

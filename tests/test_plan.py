@@ -122,3 +122,13 @@ def test_estimate_counts_and_knows_what_it_does_not_know(world):
         guess = backlog.estimate(made, store, backlog.missing(made, store, range(4)))
     assert (guess.n_cached, guess.n_encodes) == (2, 10)
     assert guess.seconds > 0
+
+
+def test_rates_of_a_second_layer_make_a_method_each(world):
+    with Store(None) as store:
+        made = plan.build(world.request(methods=("rdc",), rates=(2,), betas=(0,), aux_rates=(1, 3.5)), store)
+        assert [method.spec for method in made.methods] == ["rdc(aux_rate=1)", "rdc(aux_rate=3.5)"]
+        assert len({key for cell in made.cells for key in made.stream_keys(cell)}) == 2 * 6
+        for methods, rates, words in ((("jpeg",), (1,), "no second layer"), (("rdc",), (7,), "gain 7 is outside")):
+            with pytest.raises(UserError, match=words):
+                plan.build(world.request(methods=methods, aux_rates=rates), store)

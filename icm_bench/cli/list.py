@@ -46,7 +46,8 @@ def _method_axes(plugin: Plugin) -> Iterator[str]:
         yield cls
     elif cls is not None:
         if not cls.lossless:
-            yield f"{cls.rate.name}: {' '.join(f'{point:g}' for point in cls.rate.points)}"
+            axis = cls().rate
+            yield f"{axis.name}: {' '.join(f'{point:g}' for point in axis.points)}"
         betas = " ".join(f"{beta:g}" for beta in cls.betas if beta is not None)
         if betas:
             yield f"beta: {betas}"

@@ -19,6 +19,7 @@ def run(
     net: Annotated[Many, typer.Option(help="Net spec; several. Default: the task's own.")] = None,
     rates: Annotated[str, typer.Option(help='Rates: "0,1,2" or "start:stop:step". Default: the codec\'s.')] = "",
     betas: Annotated[str, typer.Option(help="Trade-offs in 0 .. 1, written as --rates.")] = "",
+    aux_rates: Annotated[str, typer.Option(help="Rates of the second layer, as --rates. Default: tied.")] = "",
     data: Annotated[str, typer.Option(help="The data set's folder. Default: the built-in mini set.")] = "",
     weights: Annotated[Many, typer.Option(help="Weights file, one for each --net.")] = None,
     limit: Annotated[int, typer.Option(help="Take the first N pictures only; 0 takes all.")] = 0,
@@ -40,6 +41,7 @@ def run(
         tuple(method or ()), tuple(task or ()), tuple(net or ()), tuple(weights or ()),
         rates=plan.parse_grid(rates, "--rates") if rates else None,
         betas=plan.parse_grid(betas, "--betas") if betas else None,
+        aux_rates=plan.parse_grid(aux_rates, "--aux-rates") if aux_rates else None,
         data=data or None, limit=limit or None, device=device, seed=seed,
         reference="identity" if reference else None,
     )  # fmt: skip

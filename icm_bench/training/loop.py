@@ -1,4 +1,4 @@
-"""The training loop: seeded, resumable after a kill with the same curve, atomic checkpoints, a CSV log.
+"""The training loop: seeded, resumable after a kill with the same curve, a CSV log.
 
 A ``Recipe`` says what is trained and how one step's loss comes about; the loop does the rest. All randomness of a
 step comes from (seed, step), so that a run continued from a checkpoint takes the very steps of an unbroken one.
@@ -20,12 +20,17 @@ import torch
 from torch import Tensor, nn
 
 from icm_bench.errors import UserError
+from icm_bench.training.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 
 
 class Recipe(ABC):
     """What is trained. Subclasses build ``model`` and hold the data."""
 
     model: nn.Module
+
+    def companions(self) -> dict[str, nn.Module]:
+        """Further modules whose state a resumed run needs, such as a queue of negatives."""
+        return {}
 
     def trainable(self) -> list[dict[str, Any]]:
         """Parameter groups for Adam; "scale" multiplies the learning rate."""
@@ -90,9 +95,10 @@ def train(recipe: Recipe, schedule: Schedule, options: Options) -> Iterator[Prog
     Yields a Progress every ``log_every`` steps. Raises UserError when the loss is no longer finite.
     """
     options.folder.mkdir(parents=True, exist_ok=True)
-    optimizer = torch.optim.Adam(recipe.trainable(), lr=schedule.lr)
-    checkpoint = options.folder / "last.pt"
-    start = _resume(checkpoint, recipe, optimizer)
+    optimizer = torch.optim.Adam(recipe.trainable(), lr=schedule.lr, fused=True)
+    checkpoint = options.folder / CHECKPOINT
+    modules = {"model": recipe.model, **recipe.companions()}
+    start = load_checkpoint(checkpoint, modules, optimizer) if checkpoint.exists() else 0
     if start >= schedule.steps:
         yield Progress(start, schedule.steps, {}, evaluate(recipe))
         return
@@ -109,7 +115,7 @@ def train(recipe: Recipe, schedule: Schedule, options: Options) -> Iterator[Prog
             done = step + 1
             last = done == schedule.steps or time.monotonic() > deadline
             if done % options.save_every == 0 or last:
-                save_checkpoint(checkpoint, done, recipe, optimizer)
+                save_checkpoint(checkpoint, done, modules, optimizer)
             if done % options.log_every == 0 or last:
                 count = (done - 1) % options.log_every + 1
                 means = {key: value / count for key, value in sums.items()}
@@ -148,27 +154,6 @@ def _step(
     torch.nn.utils.clip_grad_norm_(parameters, schedule.clip)
     optimizer.step()
     return {"loss": loss.item(), **numbers}
-
-
-def save_checkpoint(path: Path, step: int, recipe: Recipe, optimizer: torch.optim.Optimizer) -> None:
-    """Write model, optimiser and step in one atomic rename."""
-    part = path.with_suffix(".part")
-    torch.save({"step": step, "model": recipe.model.state_dict(), "optimizer": optimizer.state_dict()}, part)
-    part.replace(path)
-
-
-def _resume(path: Path, recipe: Recipe, optimizer: torch.optim.Optimizer) -> int:
-    if not path.exists():
-        return 0
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    try:
-        recipe.model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-    except (KeyError, RuntimeError, ValueError) as error:
-        raise UserError(
-            f"{path}: of another configuration, delete it or choose another run folder ({error})"
-        ) from error
-    return int(state["step"])
 
 
 class _Log:

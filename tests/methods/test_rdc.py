@@ -42,7 +42,7 @@ def test_beta_one_needs_the_primary_layer_only(tiny: Method) -> None:
 
 def test_squared_error_is_a_quadratic_in_beta(tiny: Method) -> None:
     """|x - x1 - (1 - b) r|^2 before clipping, from |x - x1|^2, <x - x1, r> and |r|^2 alone."""
-    codec: Codec = tiny.codec  # type: ignore[attr-defined]
+    codec: Codec = tiny.codecs[0]  # type: ignore[attr-defined]
     picture = textured_picture(48, 64)
     x1, r = codec.decode(codec.encode(picture, 3.0), (48, 64), 3.0)
     assert r is not None and np.abs(r).max() > 0
@@ -57,13 +57,44 @@ def test_squared_error_is_a_quadratic_in_beta(tiny: Method) -> None:
 @pytest.mark.parametrize("rate", [0, 0.37, 2.37, 5])
 def test_decoder_follows_the_encoder_at_any_gain(tiny: Method, rate: float) -> None:
     """The latent that the decoder reads is, to the last bit, the one that the encoder meant."""
-    codec: Codec = tiny.codec  # type: ignore[attr-defined]
+    codec: Codec = tiny.codecs[0]  # type: ignore[attr-defined]
     x = torch.from_numpy(textured_picture(64, 48).copy()).permute(2, 0, 1)[None].float() / 255
     with torch.inference_mode():
         data, meant = codec.primary.encode(x, rate)
-        read = codec.primary.decode(data, (4, 3))
+        read = codec.primary.decode(data, (4, 3), rate)
     assert torch.equal(meant.exact, read.exact)
     assert int(meant.exact.abs().max()) > 0
+
+
+@pytest.mark.parametrize("rate", [0.37, 4.5])
+def test_gains_on_the_hyper_latent_stay_exact(tmp_path: Path, rate: float) -> None:
+    """Both sides take the hyper-latent's inverse gains from one table of whole numbers."""
+    codec = Codec(tiny_checkpoint(tmp_path, gain_hyper=True))
+    picture = textured_picture(64, 48)
+    x = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255
+    with torch.inference_mode():
+        data, meant = codec.primary.encode(x, rate)
+        assert torch.equal(meant.exact, codec.primary.decode(data, (4, 3), rate).exact)
+        plain = Codec(tiny_checkpoint(tmp_path)).primary.encode(x, rate)[1]
+    assert not torch.equal(meant.exact, plain.exact)
+
+
+def test_the_auxiliary_layer_has_a_rate_of_its_own(tiny: Method) -> None:
+    picture = textured_picture(64, 64)
+    tied = tiny.encode(picture, 2)
+    sizes = []
+    for aux_rate in (0.0, 2.0, 4.25):
+        made = registry.method(tiny.spec.replace("rdc(", f"rdc(aux_rate={aux_rate}, "))
+        stream = made.encode(picture, 2)
+        assert stream.layer("primary") == tied.layer("primary")
+        sizes.append(len(stream.layer("auxiliary")))
+        for beta, plain in zip((0.0, 1.0), made.decode(stream, [0.0, 1.0]), strict=True):
+            (other,) = tiny.decode(stream, [beta])
+            assert np.array_equal(plain, other), "the layer itself says its rate"
+    assert sizes == sorted(set(sizes))
+    assert sizes[1] == len(tied.layer("auxiliary")) + 1
+    with pytest.raises(UserError, match="aux_rate: gain 6 is outside"):
+        registry.method("rdc(aux_rate=6)")
 
 
 def test_gains_are_interpolated_exponentially_in_both_directions() -> None:
@@ -83,7 +114,7 @@ def test_real_bytes_are_close_to_the_estimate(method: Method) -> None:
     picture = textured_picture(192, 256)
     from icm_bench.methods._released import read
 
-    codec: Codec = method.codec  # type: ignore[attr-defined]
+    codec: Codec = method.codecs[0]  # type: ignore[attr-defined]
     stream = method.encode(picture, 3)
     config, _ = read(Path(registry.plugin("method", "rdc").path).parent / "weights" / "rdc-mini.safetensors")  # type: ignore[arg-type]
     assert config.auxiliary and codec.config == config

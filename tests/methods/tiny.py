@@ -9,10 +9,10 @@ from icm_bench.methods._release import release
 from icm_bench.methods._trainable import CodecNet
 
 
-def tiny_net(auxiliary: bool = True) -> CodecNet:
+def tiny_net(auxiliary: bool = True, levels: int = 6, gain_hyper: bool = False) -> CodecNet:
     """N = 8, M = 12; the first layer is scaled up so that the latents are not all zero."""
     torch.manual_seed(11)
-    net = CodecNet(CodecConfig(n=8, m=12, auxiliary=auxiliary)).eval()
+    net = CodecNet(CodecConfig(n=8, m=12, auxiliary=auxiliary, levels=levels, gain_hyper=gain_hyper)).eval()
     branches = [net.primary] + ([net.auxiliary] if net.auxiliary is not None else [])
     with torch.no_grad():
         for branch in branches:
@@ -21,8 +21,8 @@ def tiny_net(auxiliary: bool = True) -> CodecNet:
     return net
 
 
-def tiny_checkpoint(folder: Path, auxiliary: bool = True) -> Path:
+def tiny_checkpoint(folder: Path, auxiliary: bool = True, levels: int = 6, gain_hyper: bool = False) -> Path:
     """A released checkpoint of the tiny codec."""
     path = folder / f"tiny-{auxiliary}.safetensors"
-    release(tiny_net(auxiliary), path, {"training": "none"})
+    release(tiny_net(auxiliary, levels, gain_hyper), path, {"training": "none"})
     return path

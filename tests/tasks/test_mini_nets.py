@@ -12,15 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from command import call
 
 from icm_bench.errors import UserError
 from icm_bench.images import write_png
 from icm_bench.mini.scenes import scene
 from icm_bench.mini.writers import CATEGORY_IDS, CLASS_INDICES, TRAIN_IDS
-from icm_bench.tasks import _mini_data as data
 from icm_bench.tasks import _mini_nets, _mini_training
+from icm_bench.tasks import _train_sets as data
 from icm_bench.tasks._mini_blocks import fold_norms
 from icm_bench.tasks._mini_models import build
+from icm_bench.training.config import read_config
 
 ALL = [name for names in _mini_nets.NAMES.values() for name in names]
 CONFIGS = Path(_mini_nets.__file__).parent / "configs"
@@ -49,7 +51,7 @@ def test_files_agree(name: str) -> None:
     assert weights.stat().st_size < 4e6
     assert card["net"] == name
     assert card["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
-    config = _mini_training.Config.read(CONFIGS / f"{name}.toml")
+    config = read_config(_mini_training.Config, CONFIGS / f"{name}.toml")
     assert card["config"] == json.loads(json.dumps(vars(config)))
     assert card["steps_done"] == config.steps
 
@@ -212,7 +214,7 @@ def test_nets_travel_to_other_processes(nets: dict[str, _mini_nets.MiniNet]) -> 
 def test_errors_say_what_to_do(tmp_path: Path, nets: dict[str, _mini_nets.MiniNet]) -> None:
     with pytest.raises(UserError, match="did you mean 'mini-fcos'"):
         _mini_nets.load("mini-fcso")
-    with pytest.raises(UserError, match=r"no weights file .*gone.*_mini_training"):
+    with pytest.raises(UserError, match=r"no weights file .*gone.*icm-bench train mini-fcn"):
         _mini_nets.load("mini-fcn", str(tmp_path / "gone.safetensors"))
     with pytest.raises(UserError, match="not weights of mini-fcos but of mini-fcn"):
         _mini_nets.load("mini-fcos", str(nets["mini-fcn"].path)).setup()
@@ -323,31 +325,34 @@ def test_held_out_scores(tmp_path: Path) -> None:
 
 def toml(folder: Path, text: str) -> Path:
     path = folder / "net.toml"
-    path.write_text(text)
+    path.write_text(f'trainer = "tasks"\n{text}')
     return path
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_training_writes_a_net_that_loads(tmp_path: Path, name: str) -> None:
+def test_training_writes_a_net_that_loads(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     root = small_world(tmp_path / "world")
     config = toml(tmp_path, f'net = "{name}"\nsteps = 2\nbatch = 3\nlr = 1e-3\nwindow = 32\n')
-    call = [str(config), "--data", str(root), "--run", str(tmp_path / "run"), "--out", str(tmp_path)]
-    assert _mini_training.main(call) == 0
+    places = ["--data", root, "--runs", tmp_path / "runs", "--out", tmp_path]
+    status, told, _ = call(["train", config, *places], capsys)
+    assert status == 0 and told.split() == [str(tmp_path / f"{name}.safetensors"), str(tmp_path / f"{name}.json")]
     card = json.loads((tmp_path / f"{name}.json").read_text("utf-8"))
     assert card["steps_done"] == 2 and card["pictures"] == {"learned": 11, "held_out": 1}
     net = _mini_nets.load(name, str(tmp_path / f"{name}.safetensors"))
     assert len(net.predict(noise((40, 40)))) == 1
 
 
-def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+def test_a_stopped_training_goes_on_to_the_same_weights(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     root = small_world(tmp_path / "world")
     config = toml(tmp_path, 'net = "mini-resnet"\nsteps = 3\nbatch = 3\nlr = 1e-3\nwindow = 32\nnoise = 2.0\n')
 
     def weights(run: str, *more: str) -> bytes:
-        out = tmp_path / f"out-{run}"
-        call = [str(config), "--data", str(root), "--run", str(tmp_path / run), "--out", str(out)]
-        assert _mini_training.main([*call, *more]) == 0
-        return (out / "mini-resnet.safetensors").read_bytes()
+        assert call(["train", config, "--data", root, "--runs", tmp_path / run, *more], capsys)[0] == 0
+        return (tmp_path / run / "net" / "mini-resnet.safetensors").read_bytes()
 
     unbroken = weights("a")
     stopped = weights("b", "--minutes", "0")
@@ -373,13 +378,13 @@ def test_a_backbone_can_be_the_start(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('net = "mini-resnet"', "missing 3 required"),
+        ('net = "mini-resnet"', "missing steps, batch, lr"),
         ('net = "mini-resnt"\nsteps = 1\nbatch = 1\nlr = 1.0', "did you mean 'mini-resnet'"),
         ('net = "mini-resnet"\nstep = 1', "unknown key 'step': did you mean 'steps'"),
         ("net = ", "not a readable TOML file"),
     ],
 )
 def test_wrong_configs_are_named(tmp_path: Path, text: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _mini_training.main([str(toml(tmp_path, text))]) == 2
-    line = capsys.readouterr().err
+    status, _, line = call(["train", toml(tmp_path, text), "--runs", tmp_path], capsys)
+    assert status == 2
     assert message in line and line.count("\n") == 1

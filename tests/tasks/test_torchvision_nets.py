@@ -6,7 +6,7 @@ from torchvision import models
 
 from icm_bench.errors import UserError
 from icm_bench.tasks._nets import resolve
-from icm_bench.tasks._weights import load_state
+from icm_bench.weights import load_state
 
 
 def noise(height, width, seed=0):

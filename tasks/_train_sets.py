@@ -1,4 +1,4 @@
-"""Training pictures for the mini nets: a train split in memory, its held-out tenth, light augmentation."""
+"""Labelled training pictures: a task's train split in memory, its held-out tenth, light augmentation."""
 
 from __future__ import annotations
 
@@ -38,6 +38,15 @@ class TrainSet:
         order = np.random.default_rng(0).permutation(len(self.pictures)).tolist()
         tenth = len(order) // 10
         return sorted(order[tenth:]), sorted(order[:tenth])
+
+
+def root_of(task: str, root: Path | None) -> tuple[Path, str]:
+    """The folder of a task's train split, None taking the built-in mini set's, and its fingerprint."""
+    if root is not None:
+        return root, f"{root.name}, not the built-in mini set"
+    from icm_bench.mini import ensure, fingerprint
+
+    return ensure(task, "train"), fingerprint(task, "train")
 
 
 def read_train(task: str, root: Path) -> TrainSet:

@@ -1,0 +1,86 @@
+"""Training configs: TOML files read into frozen dataclasses, and where the shipped ones lie.
+
+The comment that opens a config is for people: the command, the time it takes, the number to expect.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+from icm_bench.errors import UserError
+from icm_bench.registry import suggest
+
+C = TypeVar("C")
+
+
+def read_config(cls: type[C], path: Path) -> C:
+    """A config of a dataclass from a TOML file; tables fill nested dataclasses, arrays of tables tuples of them.
+
+    Raises UserError for a file that is missing or not TOML, for keys that the dataclass does not have, and for
+    values of another type.
+    """
+    return _filled(cls, read_toml(path), str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The file's content without its key "trainer". Raises UserError."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UserError(f"{path}: not a readable TOML file ({error})") from error
+    values.pop("trainer", None)
+    return values
+
+
+def _filled(cls: Any, values: dict[str, Any], where: str) -> Any:
+    known = {item.name: item for item in dataclasses.fields(cls)}
+    hints = typing.get_type_hints(cls)
+    made = {}
+    for key, value in values.items():
+        if key not in known:
+            raise UserError(f"{where}: unknown key {key!r}{suggest(key, known)}")
+        made[key] = _value(hints[key], value, f"{where} [{key}]" if isinstance(value, dict) else f"{where}: {key}")
+    missing = [
+        name
+        for name, item in known.items()
+        if name not in made
+        and item.default is dataclasses.MISSING
+        and item.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise UserError(f"{where}: missing {', '.join(missing)}")
+    try:
+        return cls(**made)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{where}: {error}") from error
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        return _filled(hint, value, where)
+    if origin is tuple and isinstance(value, list):
+        return tuple(_value(arguments[0], one, where) for one in value)
+    if origin in (types.UnionType, typing.Union):
+        return _value(next(one for one in arguments if one is not type(None)), value, where)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(hint, type) or type(value) is not hint:
+        expected = getattr(hint, "__name__", str(hint))
+        raise UserError(f"{where} is {value!r}, expected {expected}")
+    return value
+
+
+def opening(path: Path) -> list[str]:
+    """The comment lines that open a config, without their marks."""
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.lstrip("# ").rstrip())
+    return lines

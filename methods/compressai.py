@@ -1,0 +1,119 @@
+"""Any image model of CompressAI, from a checkpoint in CompressAI's own format.
+
+Begaint, Racape, Feltman, Pushparaja, "CompressAI: a PyTorch library and evaluation platform for end-to-end
+compression research", arXiv 2011.03029. The entropy parameters are computed in floating point, as CompressAI does:
+its streams decode on the machine and the library versions that made them; elsewhere nothing is promised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from icm_bench.bitstream import Bitstream
+from icm_bench.errors import BitstreamError, UserError
+from icm_bench.method import Beta, Footprint, Method, RateAxis
+from icm_bench.methods._checkpoints import digest
+from icm_bench.methods._packed import pack, unpack
+from icm_bench.registry import suggest
+from icm_bench.weights import load_state
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+#: Sides are padded to multiples of this, as in CompressAI's own evaluation.
+STRIDE = 64
+
+
+@dataclass(frozen=True)
+class CompressAI(Method):
+    """model: a name of CompressAI's zoo ("mbt2018-mean"); quality: the label of the rate point; weights: a file with
+    the state dict as CompressAI trains it; "" downloads the zoo's own.
+    """
+
+    model: str = "mbt2018-mean"
+    quality: int = 3
+    weights: str = ""
+
+    @property
+    def rate(self) -> RateAxis:  # type: ignore[override]
+        return RateAxis("quality", (float(self.quality),), "none", self.quality, self.quality)
+
+    @cached_property
+    def checkpoint_id(self) -> str:
+        if not self.weights:
+            return ""
+        path = Path(self.weights).expanduser()
+        if not path.is_file():
+            raise UserError(f"{self.weights}: there is no such weights file")
+        return digest(path)
+
+    def setup(self, device: str = "cpu") -> None:
+        if self.__dict__.get("_device") != device:
+            self.__dict__["_net"], self.__dict__["_device"] = self._build().to(device), device
+
+    def _build(self) -> torch.nn.Module:
+        """The model with its integer tables. Raises UserError for an unknown model or weights that do not fit."""
+        from compressai import zoo
+
+        if self.model not in zoo.image_models:
+            raise UserError(f"compressai: unknown model {self.model!r}{suggest(self.model, zoo.image_models)}")
+        try:
+            if self.weights:
+                state = zoo.load_state_dict(load_state(Path(self.weights).expanduser()))
+                net: torch.nn.Module = zoo.image.model_architectures[self.model].from_state_dict(state)
+            else:
+                net = zoo.image_models[self.model](quality=self.quality, metric="mse", pretrained=True)
+        except (RuntimeError, KeyError, ValueError, OSError) as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise UserError(f"{self.spec}: its weights do not fit or cannot be had ({reason})") from error
+        net.update()  # type: ignore[operator]
+        return net.eval()
+
+    @property
+    def net(self) -> Any:
+        """The loaded model."""
+        if "_net" not in self.__dict__:
+            self.setup()
+        return self.__dict__["_net"]
+
+    def encode(self, image: np.ndarray, rate: float) -> Bitstream:
+        import torch
+
+        from icm_bench.methods._networks import pad_to
+
+        with torch.inference_mode():
+            x = torch.from_numpy(image.copy()).to(self.__dict__.get("_device", "cpu"))
+            made = self.net.compress(pad_to(x.permute(2, 0, 1)[None].float() / 255, STRIDE))
+        layer = pack([int(side) for side in made["shape"]], [strings[0] for strings in made["strings"]])
+        return Bitstream.of(self, (image.shape[0], image.shape[1]), rate, {"main": layer})
+
+    def decode(self, bitstream: Bitstream, betas: Sequence[Beta]) -> Iterator[np.ndarray]:
+        import torch
+
+        from icm_bench.methods._codec import quantise_picture
+
+        shape, strings = unpack(bitstream.layer("main"))
+        limit = -(-max(bitstream.height, bitstream.width) // STRIDE) * STRIDE
+        if len(shape) != 2 or not all(0 < side <= limit for side in shape):
+            raise BitstreamError(f"the stream's latent of shape {shape} does not fit its picture")
+        try:
+            with torch.inference_mode():
+                x = self.net.decompress([[one] for one in strings], shape)["x_hat"][0]
+        except (RuntimeError, ValueError, IndexError, AssertionError) as error:
+            raise BitstreamError(f"the stream cannot be decoded ({error})") from error
+        if x.shape[-2] < bitstream.height or x.shape[-1] < bitstream.width:
+            raise BitstreamError("the stream's latent is too small for its picture")
+        picture = quantise_picture((255 * x).permute(1, 2, 0).cpu().numpy())
+        for _ in betas:
+            yield picture[: bitstream.height, : bitstream.width]
+
+    def footprint(self, n_tasks: int = 1) -> Footprint:
+        return Footprint(1, sum(parameter.numel() for parameter in self.net.parameters()))
+
+    def provenance(self) -> dict[str, Any]:
+        return {"model": self.model, "weights": self.checkpoint_id or "CompressAI's own", "entropy_path": "float"}

@@ -55,13 +55,14 @@ class Options:
 
     interpolation: "pchip", "akima" or "cubic"; shape: what a curve is reduced to before, "pareto" (its front)
     or "concave" (the nearest monotone concave curve in least squares); sensitivity: also leave out one point
-    at a time.
+    at a time; max_rate: compare up to this many bits per pixel only (the end point is interpolated).
     """
 
     interpolation: str = "pchip"
     shape: str = "pareto"
     min_overlap: float = MIN_OVERLAP
     sensitivity: bool = True
+    max_rate: float | None = None
 
     def __post_init__(self) -> None:
         if self.interpolation not in INTERPOLATIONS:
@@ -113,6 +114,20 @@ def pareto_front(curve: Curve) -> Curve:
     return Curve(tuple(rate for rate, _ in kept), tuple(value for _, value in kept))
 
 
+def cut(curve: Curve, max_rate: float, interpolation: str) -> Curve:
+    """A rising curve up to a rate; where it goes on beyond, its value there is interpolated in log rate."""
+    import numpy as np
+    from scipy.interpolate import Akima1DInterpolator, CubicSpline, PchipInterpolator
+
+    kept = sum(rate <= max_rate for rate in curve.rates)
+    short = Curve(curve.rates[:kept], curve.values[:kept])
+    if kept in (0, len(curve.rates)) or curve.rates[kept - 1] == max_rate or len(curve.rates) < 2:
+        return short
+    through = {"pchip": PchipInterpolator, "akima": Akima1DInterpolator, "cubic": CubicSpline}[interpolation]
+    value = float(through(np.log10(curve.rates), curve.values)(np.log10(max_rate)))
+    return Curve((*short.rates, max_rate), (*short.values, value))
+
+
 def concave_fit(curve: Curve) -> Curve:
     """The nearest curve (least squares, at the same rates) that rises and is concave in the rate."""
     import numpy as np
@@ -145,6 +160,8 @@ def _shaped(curve: Curve, role: str, options: Options) -> tuple[Curve, tuple[str
     return front, tuple(notes)
 
 
+#: ``bd_rate`` or ``bd_metric``.
+DeltaOf = Callable[[Curve, Curve, Options | None], Delta]
 _Axis = Callable[[Curve], "np.ndarray"]
 _Value = Callable[[Curve, Curve, str], float]
 
@@ -166,6 +183,8 @@ def _one_delta(anchor: Curve, test: Curve, options: Options, value: _Value, axis
     anchor, anchor_notes = _shaped(anchor, "anchor", options)
     test, test_notes = _shaped(test, "test", options)
     notes = (*anchor_notes, *test_notes)
+    if options.max_rate is not None:
+        anchor, test = (cut(curve, options.max_rate, options.interpolation) for curve in (anchor, test))
     needed = INTERPOLATIONS[options.interpolation]
     for role, curve in (("anchor", anchor), ("test", test)):
         if len(curve.rates) < needed:

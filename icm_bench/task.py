@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from icm_bench.bootstrap import Statistic
+
     Image = np.ndarray  # uint8 (H, W, 3) sRGB
 
 #: One small JSON-able record per picture and net.
@@ -190,3 +192,14 @@ class Task(ABC):
 
         Returns floats under the names in ``metrics`` and counts such as ``n_classes``; never NaN.
         """
+
+    def statistic(self, evidence: Mapping[str, Evidence]) -> Statistic:
+        """The main metric as a function of how often each picture was drawn, for the bootstrap.
+
+        Takes int counts (n,) in the order of the evidence. Scores anew for every resample; a task that has a faster
+        way overrides it.
+        """
+        from icm_bench.bootstrap import score_of
+
+        metric = str(self.main_metric)
+        return score_of(lambda drawn: self.score(drawn)[metric], evidence)

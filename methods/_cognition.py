@@ -20,15 +20,15 @@ from icm_bench.training.data import CropSampler
 
 INSIDE = ("local", "clip", "off")
 LOCAL_TARGETS = ("clipped", "original")
-NORMALISATIONS = ("map", "channel")
+NORMALISATIONS = ("map", "channel", "position")
 
 
 @dataclass(frozen=True)
 class CognitionLoss:
     """Weights of stage I; all that the paper leaves open is a field.
 
-    matching: squared distance of feature maps, relative to the spread of the original's: over a whole map
-    (normalise = "map") or channel by channel ("channel"); contrastive: InfoNCE of the embeddings at the depths
+    matching: squared distance of feature maps, relative to the spread of the original's (normalise: see
+    ``feature_distance``); contrastive: InfoNCE of the embeddings at the depths
     ``contrast_depths`` of every judge (-1: the deepest), with ``queue`` negatives at ``temperature``; pixel: plain
     MSE. inside: how x1 is kept in 0 .. 1: by the local MSE ("local", weight ``local``, against the clipped value or,
     where x1 is outside, the original), by clipping it while training ("clip"), or not at all ("off"). low, high: the
@@ -36,7 +36,7 @@ class CognitionLoss:
     """
 
     matching: float = 1.0
-    normalise: str = "map"
+    normalise: str = "position"
     contrastive: float = 0.02
     contrast_depths: tuple[int, ...] = (-1,)
     temperature: float = 0.2
@@ -164,14 +164,19 @@ def local_mse(x1: Tensor, x: Tensor, target: str) -> Tensor:
 def feature_distance(seen: list[Tensor], original: list[Tensor], normalise: str = "map") -> Tensor:
     """Squared distance of feature maps relative to the original's variance, summed over depths: (B,).
 
-    The variance is about each channel's mean: what all pictures share tells a machine nothing. normalise: one
-    variance for a map, or one per channel (with a floor of a tenth of their mean).
+    The variance is about each channel's mean: what all pictures share tells a machine nothing. normalise: "map":
+    one variance for a map; "channel": one per channel (with a floor of a tenth of their mean); "position": the
+    features of each place are first scaled to unit length, so that faint structure counts as much as strong, as in
+    "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", Zhang et al., CVPR 2018.
     """
     total = torch.zeros(len(seen[0]), device=seen[0].device)
     for a, b in zip(seen, original, strict=True):
         a, b = a.float(), b.float()
+        if normalise == "position":
+            floor = 1e-4 * b.square().sum(1).mean()
+            a, b = (one / (one.square().sum(1, keepdim=True) + floor).sqrt() for one in (a, b))
         spread = (b - b.mean((0, 2, 3), keepdim=True)).square()
-        variance = spread.mean() if normalise == "map" else spread.mean((0, 2, 3), keepdim=True)
+        variance = spread.mean((0, 2, 3), keepdim=True) if normalise == "channel" else spread.mean()
         if normalise == "channel":
             variance = variance + 0.1 * variance.mean()
         total = total + ((a - b).square() / variance.clamp(min=1e-6)).mean((1, 2, 3))

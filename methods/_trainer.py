@@ -6,6 +6,7 @@ A config names a stage, and may start from the run of another config.
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 
 from icm_bench import __version__, registry
+from icm_bench.config import read_config
 from icm_bench.errors import UserError
 from icm_bench.methods._checkpoints import digest
 from icm_bench.methods._codec_training import AuxiliaryRecipe, MseRecipe, RateRange, start_auxiliary
@@ -26,12 +28,13 @@ from icm_bench.methods._task_training import TaskLoss, TaskRecipe
 from icm_bench.methods._trainable import CodecNet
 from icm_bench.provenance import commit
 from icm_bench.training.checkpoint import CHECKPOINT, below, read_checkpoint
-from icm_bench.training.config import read_config
 from icm_bench.training.data import CropSampler, PicturePool, folder_pictures, mini_pictures
 from icm_bench.training.job import Job, Places
 from icm_bench.training.loop import Options, Progress, Recipe, Schedule
 
 EVALUATE_EVERY = 2000
+#: The card of a training that releases nothing, in its run folder.
+CARD = "card.json"
 
 
 @dataclass(frozen=True)
@@ -178,22 +181,25 @@ def job(path: Path, places: Places) -> Job:
 
 
 def _release(config: Config, name: str, recipe: Recipe, places: Places, last: Progress) -> list[Path]:
-    """Write the checkpoint and its card; the backbone of a MoCo training stays in its run folder."""
+    """Write the checkpoint and its card; of a training that releases nothing, the card in its run folder."""
+    card = _card(config, name, recipe, places, last)
     released = places.name or config.releases
     if not released or not isinstance(recipe, MseRecipe):
-        return []
+        path = places.runs / name / CARD
+        path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+        return [path]
     recipe.model.eval()
     path = (places.out or places.runs / name) / f"{released}.safetensors"
-    release(recipe.model, path, _card(config, name, recipe, places, last))
+    release(recipe.model, path, card)
     return [path, path.with_suffix(".json")]
 
 
-def _card(config: Config, name: str, recipe: MseRecipe, places: Places, last: Progress) -> dict[str, Any]:
+def _card(config: Config, name: str, recipe: Recipe, places: Places, last: Progress) -> dict[str, Any]:
     return {
         "training": name,
         "training_config": _told(config),
         "steps_done": last.step,
-        "data": recipe.crops.fingerprints,
+        "data": recipe.crops.fingerprints if isinstance(recipe, MseRecipe) else {},
         "nets_seen": _nets_seen(config, places),
         "held_out": {key: round(value, 4) for key, value in last.held_out.items()},
         "versions": {"icm_bench": __version__, "torch": torch.__version__},
@@ -202,13 +208,20 @@ def _card(config: Config, name: str, recipe: MseRecipe, places: Places, last: Pr
 
 
 def _nets_seen(config: Config, places: Places) -> dict[str, str]:
-    """Networks that looked at pictures in this training, each with the sha256 of its weights where it has a file."""
+    """Networks that looked at pictures in this training and in those it starts from.
+
+    By name, each with the sha256 of its weights where it has a file.
+    """
+    before = places.runs / config.init / CARD
+    seen: dict[str, str] = {}
+    if config.init and before.is_file():
+        seen |= json.loads(before.read_text(encoding="utf-8"))["nets_seen"]
     names = {one.net if one.net != "moco" else f"moco (run {one.run})": one.net for one in config.judge}
     if config.stage == "task":
         names[f"{config.task.net} ({config.task.task})"] = config.task.net
-    if config.stage == "auxiliary":
-        names[f"those of {config.init}"] = ""
-    return {shown: digest(places.weights[net]) if net in places.weights else "" for shown, net in names.items()}
+    return seen | {
+        shown: digest(places.weights[net]) if net in places.weights else "" for shown, net in names.items()
+    }
 
 
 def _told(config: Config) -> dict[str, Any]:

@@ -39,7 +39,24 @@ def _evaluate(
     """The precision and recall arrays of COCOeval."""
     from faster_coco_eval import COCO, COCOeval_faster
 
-    keys = {key: number for number, key in enumerate(sorted(truth), 1)}
+    dataset, results = dataset_of(truth, boxes, categories, sorted(truth))
+    for row in results:
+        del row["id"], row["area"], row["iscrowd"]
+    known = COCO(dataset, print_function=_silent)
+    evaluator = COCOeval_faster(known, known.loadRes(results), "bbox", print_function=_silent, separate_eval=True)
+    evaluator.evaluate()
+    evaluator.accumulate()
+    return dict(evaluator.eval)
+
+
+def dataset_of(
+    truth: Mapping[str, Sequence[Mapping[str, Any]]],
+    boxes: Mapping[str, Sequence[Sequence[float]]],
+    categories: Sequence[int],
+    order: Sequence[str],
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The annotations as COCO's dictionary and the boxes as its list of results, pictures numbered in this order."""
+    keys = {key: number for number, key in enumerate(order, 1)}
     labels = [
         {
             "id": number,  # from 1: COCOeval takes 0 for "not matched"
@@ -51,21 +68,24 @@ def _evaluate(
         }
         for number, (key, annotation) in enumerate(((key, a) for key in keys for a in truth[key]), 1)
     ]
-    results = [
-        {"image_id": keys[key], "category_id": int(row[5]), "bbox": list(row[:4]), "score": float(row[4])}
-        for key in keys
-        for row in boxes[key]
+    results: list[dict[str, Any]] = [
+        {
+            "id": number,
+            "image_id": keys[key],
+            "category_id": int(row[5]),
+            "bbox": list(row[:4]),
+            "area": float(row[2]) * float(row[3]),
+            "iscrowd": 0,
+            "score": float(row[4]),
+        }
+        for number, (key, row) in enumerate(((key, row) for key in keys for row in boxes[key]), 1)
     ]
     dataset = {
         "images": [{"id": number} for number in keys.values()],
         "annotations": labels,
         "categories": [{"id": category, "name": str(category)} for category in categories],
     }
-    known = COCO(dataset, print_function=_silent)
-    evaluator = COCOeval_faster(known, known.loadRes(results), "bbox", print_function=_silent, separate_eval=True)
-    evaluator.evaluate()
-    evaluator.accumulate()
-    return dict(evaluator.eval)
+    return dataset, results
 
 
 def _silent(*_: object) -> None:

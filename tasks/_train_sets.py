@@ -1,4 +1,4 @@
-"""Labelled training pictures: a task's train split in memory, its held-out tenth, light augmentation."""
+"""Labelled training pictures: a task's train split, its held-out tenth, light augmentation."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from icm_bench.errors import UserError
 from icm_bench.images import read_picture
+from icm_bench.training.data import Pictures
 
 Picture = NDArray[np.uint8]  # (H, W, 3) sRGB
 VOID = 255
@@ -29,7 +30,7 @@ class TrainSet:
     """
 
     labels: list[int]
-    pictures: list[Picture]
+    pictures: Sequence[Picture]
     truths: list[Any]
     annotations: list[list[dict[str, Any]]]
 
@@ -72,7 +73,7 @@ def _imagenet(root: Path) -> TrainSet:
     paths = [path for path in sorted((root / "train").glob("*/*")) if path.parent.name in folders]
     labels = sorted({folders[path.parent.name] for path in paths})
     truths = [labels.index(folders[path.parent.name]) for path in paths]
-    return TrainSet(labels, [read_picture(path) for path in paths], truths, [])
+    return TrainSet(labels, Pictures(paths), truths, [])
 
 
 def _coco(root: Path) -> TrainSet:
@@ -81,7 +82,7 @@ def _coco(root: Path) -> TrainSet:
     of_image: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in content["images"]}
     for annotation in content["annotations"]:
         of_image[annotation["image_id"]].append(annotation)
-    pictures = [read_picture(root / "train2017" / image["file_name"]) for image in content["images"]]
+    pictures = Pictures([root / "train2017" / image["file_name"] for image in content["images"]])
     truths = []
     for listed in of_image.values():
         single = [a for a in listed if not a["iscrowd"] and min(a["bbox"][2:]) > 0]
@@ -101,7 +102,7 @@ def _cityscapes(root: Path) -> TrainSet:
     labels = sorted(set(np.concatenate([np.unique(mask) for mask in masks]).tolist()) - {VOID})
     table = np.full(256, VOID, np.uint8)
     table[labels] = np.arange(len(labels))
-    return TrainSet(labels, [read_picture(path) for path in paths], [table[mask] for mask in masks], [])
+    return TrainSet(labels, Pictures(paths), [table[mask] for mask in masks], [])
 
 
 def stream(indices: Sequence[int], seed: int, start: int) -> Iterator[int]:

@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 
 from icm_bench import __version__
+from icm_bench.config import read_config
 from icm_bench.provenance import commit
 from icm_bench.tasks import _train_sets
 from icm_bench.tasks._mini_nets import WEIGHTS
 from icm_bench.tasks._mini_training import TASKS, Config, MiniRecipe
-from icm_bench.training.config import read_config
 from icm_bench.training.job import Job, Places
 from icm_bench.training.loop import Options, Progress, Schedule
 

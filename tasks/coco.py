@@ -10,13 +10,16 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from icm_bench.errors import UserError
 from icm_bench.task import Evidence, Sample
 from icm_bench.tasks._cocoeval import box_metrics
 from icm_bench.tasks._data import DataTask, digest, read_json
 from icm_bench.tasks._nets import mini_names
+
+if TYPE_CHECKING:
+    from icm_bench.bootstrap import Statistic
 
 MAX_BOXES = 100
 _KEYS = ("images", "annotations", "categories")
@@ -103,6 +106,12 @@ class Coco(DataTask):
         truth = {key: self._truth[key] for key in order}
         categories = [int(category["id"]) for category in self._labels["categories"]]
         return box_metrics(truth, {key: evidence[key] for key in order}, categories)
+
+    def statistic(self, evidence: Mapping[str, Evidence]) -> Statistic:
+        from icm_bench.tasks._resampled_ap import average_precision
+
+        categories = [int(category["id"]) for category in self._labels["categories"]]
+        return average_precision({key: self._truth[key] for key in evidence}, evidence, categories)
 
 
 def _row(score: Any, box: Any, label: Any, sample_id: str) -> list[float]:

@@ -15,12 +15,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from icm_bench.errors import UserError
 from icm_bench.task import Evidence, Sample
 from icm_bench.tasks._data import DataTask, pictures_in, read_json
 from icm_bench.tasks._nets import mini_names
+
+if TYPE_CHECKING:
+    from icm_bench.bootstrap import Statistic
 
 INDEX_FILE = "imagenet_class_index.json"
 LABELS_FILE = "labels.csv"
@@ -101,6 +104,12 @@ class ImageNet(DataTask):
         top1 = sum(evidence[key][:1] == [labels[key]] for key in order)
         top5 = sum(labels[key] in evidence[key][:5] for key in order)
         return {"top1": 100 * top1 / len(order), "top5": 100 * top5 / len(order)}
+
+    def statistic(self, evidence: Mapping[str, Evidence]) -> Statistic:
+        from icm_bench.bootstrap import mean_of
+
+        labels = self._index[1]
+        return mean_of([100.0 * (found[:1] == [labels[key]]) for key, found in evidence.items()])
 
 
 @dataclass(frozen=True)

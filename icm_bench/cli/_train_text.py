@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from icm_bench import registry
-from icm_bench.training.config import opening
+from icm_bench.config import opening
 
 if TYPE_CHECKING:
     from icm_bench.training.loop import Progress

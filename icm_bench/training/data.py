@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -17,27 +18,51 @@ from icm_bench.images import read_picture
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 HELD_OUT_EVERY = 10
+#: Decoded pictures kept in memory, for each list of them.
+KEEP_BYTES = 2 * 2**30
+
+
+class Pictures(Sequence[np.ndarray]):
+    """Pictures as uint8 (H, W, 3), decoded when asked for and kept while they fit into ``keep_bytes``.
+
+    max_side: larger ones are shrunk to it.
+    """
+
+    def __init__(self, paths: Sequence[Path], max_side: int | None = None, keep_bytes: int = KEEP_BYTES) -> None:
+        self.paths, self.max_side = list(paths), max_side
+        self.kept: dict[int, np.ndarray] = {}
+        self.left = keep_bytes
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: Any) -> Any:
+        if index in self.kept:
+            return self.kept[index]
+        picture = _shrunk(read_picture(self.paths[index]), self.max_side)
+        if picture.nbytes <= self.left:
+            self.left -= picture.nbytes
+            self.kept[index] = picture
+        return picture
 
 
 class PicturePool:
-    """Pictures of one source, decoded once and kept as uint8 arrays.
+    """Pictures of one source, split into ``train`` and ``held_out``; see ``Pictures``.
 
-    max_side bounds the memory of large photographs (they are shrunk to it). Raises UserError for an empty folder.
+    Raises UserError for an empty folder.
     """
 
     def __init__(self, paths: Sequence[Path], max_side: int = 640) -> None:
         if not paths:
             raise UserError("no training pictures were found")
         self.paths = list(paths)
-        self.pictures = [_shrunk(read_picture(path), max_side) for path in self.paths]
-        numbers = range(len(self.pictures))
-        self.train = [self.pictures[i] for i in numbers if i % HELD_OUT_EVERY]
-        self.held_out = [self.pictures[i] for i in numbers if i % HELD_OUT_EVERY == 0]
+        self.train = Pictures([p for i, p in enumerate(self.paths) if i % HELD_OUT_EVERY], max_side)
+        self.held_out = Pictures(self.paths[::HELD_OUT_EVERY], max_side)
 
     @property
     def fingerprint(self) -> str:
-        """Short digest over names and decoded sizes."""
-        parts = (f"{path.name}:{p.shape}" for path, p in zip(self.paths, self.pictures, strict=True))
+        """Short digest over names and sizes of the files."""
+        parts = (f"{path.name}:{path.stat().st_size}" for path in self.paths)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
@@ -112,7 +137,8 @@ class CropSampler:
         crops = []
         for pool in self.pools:
             step = max(1, len(pool.held_out) // count)
-            for picture in pool.held_out[::step][:count]:
+            for index in range(0, len(pool.held_out), step)[:count]:
+                picture = pool.held_out[index]
                 missing = [max(0, side - n) for n in picture.shape[:2]]
                 padded = np.pad(picture, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="symmetric")
                 top, left = ((n - side) // 2 for n in padded.shape[:2])
@@ -120,8 +146,8 @@ class CropSampler:
         return np.stack(crops)
 
 
-def _shrunk(picture: np.ndarray, max_side: int) -> np.ndarray:
-    scale = max_side / max(picture.shape[:2])
+def _shrunk(picture: np.ndarray, max_side: int | None) -> np.ndarray:
+    scale = 1.0 if max_side is None else max_side / max(picture.shape[:2])
     if scale >= 1:
         return picture
     size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))

@@ -10,6 +10,7 @@ import csv
 import math
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from torch import Tensor, nn
 
 from icm_bench.errors import UserError
 from icm_bench.training.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
+
+#: Batches that are made while a step runs, each in a thread of its own.
+AHEAD = 3
 
 
 class Recipe(ABC):
@@ -38,7 +42,7 @@ class Recipe(ABC):
 
     @abstractmethod
     def batch(self, step: int) -> Any:
-        """The step's data, made in a background thread, from (seed, step) alone."""
+        """The step's data, from (seed, step) alone; made in a background thread, several at a time."""
 
     @abstractmethod
     def loss(self, batch: Any) -> tuple[Tensor, dict[str, float]]:
@@ -105,11 +109,11 @@ def train(recipe: Recipe, schedule: Schedule, options: Options) -> Iterator[Prog
     deadline = math.inf if options.minutes is None else time.monotonic() + 60 * options.minutes
     log = _Log(options.folder / "log.csv", start)
     sums: dict[str, float] = {}
-    with ThreadPoolExecutor(1) as background:
-        ahead = background.submit(recipe.batch, start)
+    with ThreadPoolExecutor(AHEAD) as background:
+        ahead = deque(background.submit(recipe.batch, start + i) for i in range(AHEAD))
         for step in range(start, schedule.steps):
-            batch = ahead.result()
-            ahead = background.submit(recipe.batch, step + 1)
+            batch = ahead.popleft().result()
+            ahead.append(background.submit(recipe.batch, step + AHEAD))
             for key, value in _step(recipe, optimizer, schedule, step, options.seed, batch).items():
                 sums[key] = sums.get(key, 0.0) + value
             done = step + 1
@@ -124,7 +128,7 @@ def train(recipe: Recipe, schedule: Schedule, options: Options) -> Iterator[Prog
                 log.write(done, means, held_out)
                 yield Progress(done, schedule.steps, means, held_out)
             if last:
-                return
+                break
 
 
 def evaluate(recipe: Recipe) -> dict[str, float]:

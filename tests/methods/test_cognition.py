@@ -31,6 +31,18 @@ def test_channel_normalisation_gives_weak_channels_the_same_say() -> None:
     assert by_map < 0.02 and by_channel > 0.05
 
 
+def test_position_normalisation_sees_faint_places() -> None:
+    generator = torch.Generator().manual_seed(0)
+    original = torch.randn(4, 8, 16, 16, generator=generator)
+    original[..., 8:] *= 0.05  # the right half is faint
+    spoiled = original.clone()
+    spoiled[..., 8:] = spoiled[..., 8:].flip(0)
+    by_map, by_place = (feature_distance([spoiled], [original], how).mean() for how in ("map", "position"))
+    assert by_map < 0.01 and by_place > 0.5
+    louder = feature_distance([3 * original], [original], "position")
+    assert louder.abs().max() < 1e-3, "only directions count"
+
+
 def test_local_mse_charges_only_what_is_outside() -> None:
     x = torch.full((1, 3, 2, 2), 0.5)
     x1 = x.clone()

@@ -1,16 +1,44 @@
-"""The variable-rate hyperprior: the conformance kit on the shipped checkpoint."""
+"""The hyperprior with one checkpoint per lambda and with gain units: the conformance kit on the shipped ones."""
+
+from pathlib import Path
 
 import pytest
+from tiny import tiny_checkpoint
 
 from icm_bench import registry
+from icm_bench.errors import UserError
 from icm_bench.method import Method
-from icm_bench.testing import MethodTests
+from icm_bench.testing import MethodTests, textured_picture
 
 
-@pytest.fixture(scope="module")
-def method() -> Method:
-    return registry.method("hyperprior")
+@pytest.fixture(scope="module", params=[False, True], ids=["per-lambda", "variable"])
+def method(request: pytest.FixtureRequest) -> Method:
+    return registry.method(f"hyperprior(variable={request.param})")
 
 
 class TestHyperprior(MethodTests):
     pass
+
+
+def test_the_price_in_checkpoints_is_told() -> None:
+    fixed, variable = (registry.method(f"hyperprior(variable={value})").footprint() for value in (False, True))
+    assert (fixed.checkpoints, variable.checkpoints) == (4, 1)
+    assert 3.9 < fixed.parameters / variable.parameters <= 4
+
+
+def test_spec_takes_true_as_toml_writes_it() -> None:
+    assert registry.method("hyperprior(variable=true)").spec == "hyperprior(variable=True)"
+
+
+def test_four_files_are_found_by_their_common_name(tmp_path: Path) -> None:
+    source = tiny_checkpoint(tmp_path, auxiliary=False, levels=1)
+    for quality in (1, 2, 3, 4):
+        (tmp_path / f"mine-q{quality}.safetensors").write_bytes(source.read_bytes() + b"")
+    made = registry.method(f"hyperprior(checkpoint={str(tmp_path / 'mine.safetensors')!r})")
+    picture = textured_picture(33, 20)
+    (decoded,) = made.decode(made.encode(picture, 2), [None])
+    assert decoded.shape == picture.shape
+    (tmp_path / "mine-q3.safetensors").unlink()
+    again = registry.method(made.spec)
+    with pytest.raises(UserError, match=r"mine-q3\.safetensors: there is no such file"):
+        again.setup()

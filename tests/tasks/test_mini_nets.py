@@ -14,6 +14,7 @@ import pytest
 import torch
 from command import call
 
+from icm_bench.config import read_config
 from icm_bench.errors import UserError
 from icm_bench.images import write_png
 from icm_bench.mini.scenes import scene
@@ -22,7 +23,6 @@ from icm_bench.tasks import _mini_nets, _mini_training
 from icm_bench.tasks import _train_sets as data
 from icm_bench.tasks._mini_blocks import fold_norms
 from icm_bench.tasks._mini_models import build
-from icm_bench.training.config import read_config
 
 ALL = [name for names in _mini_nets.NAMES.values() for name in names]
 CONFIGS = Path(_mini_nets.__file__).parent / "configs"

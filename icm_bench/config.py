@@ -1,6 +1,6 @@
-"""Training configs: TOML files read into frozen dataclasses, and where the shipped ones lie.
+"""Configs: TOML files read into frozen dataclasses, with every wrong key and type named.
 
-The comment that opens a config is for people: the command, the time it takes, the number to expect.
+The comment that opens a training config is for people: the command, the time it takes, the number to expect.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         return _value(next(one for one in arguments if one is not type(None)), value, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if not isinstance(hint, type) or type(value) is not hint:
-        expected = getattr(hint, "__name__", str(hint))
-        raise UserError(f"{where} is {value!r}, expected {expected}")
+    plain = origin or hint
+    if type(value) is not plain:
+        raise UserError(f"{where} is {value!r}, expected {getattr(plain, '__name__', plain)}")
     return value
 
 

@@ -1,0 +1,67 @@
+"""A page of claims with numbers, drawn from stores: what it says stands in a TOML file, what it measures here.
+
+    title = "..."
+    [stores]
+    mini = "mini"                       # folder of a run's results, relative to the file
+    [[section]]
+    title, text, kind, ...              # see ``Section``; the kinds are in ``report_sections``
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from icm_bench.bootstrap import Plan
+from icm_bench.config import read_config
+from icm_bench.errors import UserError
+from icm_bench.registry import suggest
+from icm_bench.report_sections import KINDS, Desk, Section
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The page: title and opening text, stores by name, sections in order, and how its intervals are drawn."""
+
+    title: str
+    stores: dict[str, str]
+    section: tuple[Section, ...]
+    text: str = ""
+    resamples: int = 200
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for section in self.section:
+            for name in section.stores:
+                if name not in self.stores:
+                    raise ValueError(f"section {section.title!r}: no store {name!r}{suggest(name, self.stores)}")
+
+
+@dataclass
+class Page:
+    """The page's lines so far."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def add(self, *blocks: str) -> None:
+        """Blocks of text, with an empty line after each that is not empty."""
+        for block in blocks:
+            if block.strip():
+                self.lines += [block.strip(), ""]
+
+
+def draw(path: Path) -> str:
+    """The page of a spec file as Markdown. Raises UserError for a spec or store that does not fit."""
+    spec = read_config(Spec, path)
+    page = Page()
+    page.add(f"# {spec.title}", spec.text)
+    with Desk({name: path.parent / folder for name, folder in spec.stores.items()}, _plan(spec)) as desk:
+        for section in spec.section:
+            page.add(f"## {section.title}", section.text, KINDS[section.kind](desk, section))
+    return "\n".join(page.lines).rstrip() + "\n"
+
+
+def _plan(spec: Spec) -> Plan:
+    if spec.resamples < 100:
+        raise UserError(f"resamples = {spec.resamples}: an interval of 95 % needs at least 100")
+    return Plan(spec.resamples, spec.seed)

@@ -28,13 +28,27 @@ def read_config(cls: type[C], path: Path) -> C:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The file's content without its key "trainer". Raises UserError."""
+    """The file's content without its key "trainer"; "base" names a config beside it whose values it changes.
+
+    Tables are merged, everything else is replaced. Raises UserError.
+    """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"{path}: not a readable TOML file ({error})") from error
     values.pop("trainer", None)
-    return values
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    beside = path.with_name(f"{base}.toml")
+    if beside == path or not beside.is_file():
+        raise UserError(f"{path}: base = {base!r}, but there is no other config {beside}")
+    return _merged(read_toml(beside), values)
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    both = {key for key, value in above.items() if isinstance(value, dict) and isinstance(below.get(key), dict)}
+    return {**below, **above, **{key: _merged(below[key], above[key]) for key in both}}
 
 
 def _filled(cls: Any, values: dict[str, Any], where: str) -> Any:

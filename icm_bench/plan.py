@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,8 +16,6 @@ from icm_bench.method import Beta, Method
 from icm_bench.store import Store
 from icm_bench.task import Net, Sample, Task
 from icm_bench.units import Coder, Context, Subject
-
-_LONGEST_GRID = 10_000
 
 
 @dataclass(frozen=True)
@@ -288,22 +285,3 @@ def _betas(betas: Iterable[float]) -> tuple[Beta, ...]:
 
 def _unique(values: list) -> list:
     return list(dict.fromkeys(values))
-
-
-def parse_grid(text: str, option: str) -> tuple[float, ...]:
-    """Numbers from "0,1,2" or "start:stop:step" (stop included). Raises UserError naming the option and
-    the text.
-    """
-    try:
-        parts = [float(part) for part in text.split(":" if ":" in text else ",")]
-        if not all(math.isfinite(part) for part in parts):
-            raise ValueError
-        if ":" not in text:
-            return tuple(_unique(parts))
-        start, stop, step = parts
-        count = math.floor((stop - start) / step + 1e-9) + 1
-        if not 1 <= count <= _LONGEST_GRID:
-            raise ValueError
-        return tuple(round(start + index * step, 10) for index in range(count))
-    except (ValueError, ZeroDivisionError):
-        raise UserError(f'{option} {text!r}: expected numbers such as "0,1,2" or "start:stop:step"') from None

@@ -137,10 +137,10 @@ class HyperSynthesis(nn.Module):
 class Gains(nn.Module):
     """Gain vectors per level and their inverses, both interpolated exponentially between levels."""
 
-    def __init__(self, levels: int, channels: int) -> None:
+    def __init__(self, levels: int, channels: int, ratio: float = 2**0.5) -> None:
         super().__init__()
-        # Levels start a factor 2 ** 0.5 apart, about what a doubled lambda asks for.
-        start = (torch.arange(levels) - (levels - 1) / 2)[:, None] * math.log(2) / 2
+        # Levels start a ratio apart, by default about what a doubled lambda asks for.
+        start = (torch.arange(levels) - (levels - 1) / 2)[:, None] * math.log(ratio)
         self.log_gain = nn.Parameter(start.repeat(1, channels))
         self.log_inverse = nn.Parameter(-start.repeat(1, channels))
 
@@ -175,4 +175,4 @@ class Transforms(nn.Module):
         self.g_s = Synthesis(n, m, gdn, self.conditional)
         self.h_a = HyperAnalysis(n, m)
         self.gains = Gains(config.levels, m)
-        self.hyper_gains = Gains(config.levels, n) if config.gain_hyper else None
+        self.hyper_gains = Gains(config.levels, n, ratio=1.0) if config.gain_hyper else None

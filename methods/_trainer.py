@@ -114,12 +114,17 @@ class Workshop:
 
 
 def _start(net: CodecNet, tensors: dict[str, Any], config: Config) -> None:
-    """Start the primary branch from another run's; a codec of one rate takes the gains of one level."""
+    """Start the primary branch from another run's.
+
+    A codec of one rate takes the gains of one level; gains on the hyper-latent that the other lacks begin at one.
+    """
     if config.net.levels == 1:
         low, part = int(config.init_level), config.init_level % 1
         for key in [key for key in tensors if "gains." in key]:
             rows = tensors[key]
             tensors[key] = torch.lerp(rows[low], rows[min(low + 1, len(rows) - 1)], part)[None]
+    own = net.primary.state_dict()
+    tensors = {key: value for key, value in own.items() if key.startswith("hyper_gains.")} | tensors
     try:
         net.primary.load_state_dict(tensors)
     except RuntimeError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from icm_bench.errors import UserError
 from icm_bench.method import Footprint
 from icm_bench.methods._learned import LearnedCodec
 
@@ -21,10 +22,12 @@ class TaskSpecific(LearnedCodec):
     """
 
     checkpoint: str = ""
-    task: str = "coco"
+    task: str = ""
 
     @property
     def checkpoints(self) -> tuple[str, ...]:
+        if not (self.checkpoint or self.task):
+            raise UserError("task-specific: of which task? Say task-specific(task='coco'), or give a checkpoint")
         return (self.checkpoint or f"task-specific-{self.task}-mini",)
 
     def footprint(self, n_tasks: int = 1) -> Footprint:

@@ -13,7 +13,15 @@ from icm_bench.store import Store
 
 REALDATA = os.environ.get("ICM_BENCH_REALDATA")
 TASKS = ("imagenet", "coco", "cityscapes")
-RATES = {"identity": None, "jpeg": (20.0,), "vvc": (37.0,), "hyperprior": (2.0,), "rdc": (2.5,)}
+RATES = {
+    "identity": None,
+    "jpeg": (20.0,),
+    "vvc": (37.0,),
+    "hyperprior": (2.0,),
+    "hyperprior(variable=True)": (2.5,),
+    "task-specific(task='cityscapes')": (2.5,),
+    "rdc": (2.5,),
+}
 needs_real = pytest.mark.skipif(REALDATA is None, reason="ICM_BENCH_REALDATA does not name a folder of real pictures")
 
 
@@ -30,6 +38,7 @@ def test_every_method_runs_on_three_tasks_and_two_nets(method: str) -> None:
     found = run(plan.Request((method,), TASKS, rates=RATES[method], limit=2, reference=None))
     betas = registry.method(method).betas
     assert len(found) == len(TASKS) * 2 * len(betas)
+    assert {row["method"] for row in found} == {method}
     for row in found:
         assert row["error"] is None, row["error"]
         assert row["n_pictures"] == 2

@@ -2,7 +2,7 @@
 
 import pytest
 
-from icm_bench import backlog, plan
+from icm_bench import backlog, grid, plan
 from icm_bench.errors import UserError
 from icm_bench.store import Store
 
@@ -19,13 +19,13 @@ from icm_bench.store import Store
     ],
 )
 def test_grid(text, values):
-    assert plan.parse_grid(text, "--rates") == values
+    assert grid.parse_grid(text, "--rates") == values
 
 
 @pytest.mark.parametrize("text", ["a", "1,,2", "0:1", "0:1:0", "1:0:0.1", "0:1:1e-9", "nan", "0,inf"])
 def test_grid_refuses_and_names_the_option(text):
     with pytest.raises(UserError, match="--betas") as caught:
-        plan.parse_grid(text, "--betas")
+        grid.parse_grid(text, "--betas")
     assert repr(text) in str(caught.value)
 
 

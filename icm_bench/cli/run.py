@@ -35,13 +35,14 @@ def run(
     from icm_bench import backlog, plan, rows, runner
     from icm_bench.cli import _run_text
     from icm_bench.engine import automatic, make
+    from icm_bench.grid import parse_grid
     from icm_bench.store import Store
 
     request = plan.Request(
         tuple(method or ()), tuple(task or ()), tuple(net or ()), tuple(weights or ()),
-        rates=plan.parse_grid(rates, "--rates") if rates else None,
-        betas=plan.parse_grid(betas, "--betas") if betas else None,
-        aux_rates=plan.parse_grid(aux_rates, "--aux-rates") if aux_rates else None,
+        rates=parse_grid(rates, "--rates") if rates else None,
+        betas=parse_grid(betas, "--betas") if betas else None,
+        aux_rates=parse_grid(aux_rates, "--aux-rates") if aux_rates else None,
         data=data or None, limit=limit or None, device=device, seed=seed,
         reference="identity" if reference else None,
     )  # fmt: skip

@@ -32,3 +32,5 @@ def test_each_task_has_its_checkpoint_and_says_which_net_it_saw(task: str, net: 
 def test_an_unknown_task_names_what_there_is() -> None:
     with pytest.raises(UserError, match=r"no built-in checkpoint .*task-specific-coco-mini"):
         registry.method('task-specific(task="cocoa")').setup()
+    with pytest.raises(UserError, match="of which task"):
+        registry.method("task-specific").setup()

@@ -66,6 +66,9 @@ def needs(config: Config) -> set[str]:
 
 def smaller(name: str, folder: Path) -> Path:
     """A shipped config with two steps on one or two small pictures; networks stay as they are."""
+    for other in CODECS.values():
+        if not (folder / other.name).exists():
+            (folder / other.name).write_text(other.read_text())  # what it may be based on
     kept, table = [], ""
     for line in CODECS[name].read_text().splitlines():
         table = line if line.startswith("[") else table
@@ -123,6 +126,16 @@ def _few_classes(folder: Path) -> Path:
         names = {"3": ["n00000000", "one"], "7": ["n00000001", "two"]}
         (root / "imagenet_class_index.json").write_text(json.dumps(names))
     return root
+
+
+def test_a_config_may_change_another(tmp_path: Path) -> None:
+    (tmp_path / "one.toml").write_text('stage = "mse"\nsteps = 3\n[net]\nn = 8\nm = 12\n')
+    (tmp_path / "two.toml").write_text('base = "one"\nsteps = 5\n[net]\nm = 16\n')
+    made = read_config(Config, tmp_path / "two.toml")
+    assert (made.stage, made.steps, made.net.n, made.net.m) == ("mse", 5, 8, 16)
+    (tmp_path / "three.toml").write_text('base = "three"\n')
+    with pytest.raises(UserError, match="base = 'three', but there is no other config"):
+        read_config(Config, tmp_path / "three.toml")
 
 
 @pytest.mark.parametrize("name", CODECS)

@@ -18,6 +18,9 @@ def tiny_net(auxiliary: bool = True, levels: int = 6, gain_hyper: bool = False) 
         for branch in branches:
             branch.g_a[-1].weight *= 60
             branch.h_a[-1].weight *= 20
+            if branch.hyper_gains is not None:
+                branch.hyper_gains.log_gain.normal_(0, 0.5)
+                branch.hyper_gains.log_inverse.normal_(0, 0.5)
     return net
 
 

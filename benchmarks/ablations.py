@@ -1,0 +1,103 @@
+"""What each part of stage I buys: short trainings, one thing changed in each, measured on held-out pictures.
+
+    python benchmarks/ablations.py results/ablations.csv --photos FOLDER --weights squeezenet1_1=FILE
+
+Trains every config ``ablation-*`` that has not been trained yet (``icm-bench train``, in RUNS), codes the held-out
+pictures of ``held_out_sets.py`` with each and with the common start, and writes one line each: BD-rate in percent
+against the start, for each mini task (mean of its two nets), and how much of x1 lies outside of 0 .. 1. Finished work
+is not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from pixel_histogram import values
+
+from icm_bench import bdrate, registry
+from icm_bench.config import opening
+from icm_bench.curves import find_series, groups, series
+from icm_bench.methods._codec import Codec
+from icm_bench.rows import load
+from icm_bench.training.data import folder_pictures
+
+TASKS = ("imagenet", "coco", "cityscapes")
+START = "trunk-mini"
+RATES, PICTURES = "0,2,4", "60"
+
+
+def call(*words: object) -> None:
+    """One icm-bench command; ends this script when it fails."""
+    subprocess.run([sys.executable, "-m", "icm_bench", *map(str, words)], check=True)
+
+
+def spec(checkpoint: Path) -> str:
+    """Stage I makes one layer, which the hyperprior's wrapper codes."""
+    return f"hyperprior(checkpoint={str(checkpoint)!r}, variable=True)"
+
+
+def bd_rates(store: Path, start: Path, checkpoint: Path) -> list[str]:
+    """Mean BD-rate over the nets of each task, in percent."""
+    made = []
+    rows = load(store)
+    for task in TASKS:
+        found = []
+        for group in groups(rows[rows["task"] == task]):
+            every = series(group.rows)
+            curves = [find_series(every, spec(path)).curve(str(group.main_metric)) for path in (start, checkpoint)]
+            found.append(bdrate.bd_rate(*curves, bdrate.Options(sensitivity=False)).value)
+        defined = [value for value in found if value is not None]
+        made.append(f"{np.mean(defined):+.1f}" if len(defined) == len(found) else "undefined")
+    return made
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--weights", action="append", default=[])
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    held_out = options.runs / "held-out"
+    script = Path(__file__).with_name("held_out_sets.py")
+    if not held_out.is_dir():
+        subprocess.run([sys.executable, script, held_out, "--photos", options.photos], check=True)
+    places = ["--photos", options.photos, "--runs", options.runs, "--threads", options.threads]
+    places += [word for one in options.weights for word in ("--weights", one)]
+    configs = {name: path for name, path in registry.training_configs().items() if name.startswith("ablation-")}
+    checkpoints = {}
+    for name in (START, *configs):
+        checkpoints[name] = options.runs / name / f"{name}.safetensors"
+        if not checkpoints[name].is_file():
+            call("train", name, "--name", name, *places)
+    for task in TASKS:
+        methods = [word for path in checkpoints.values() for word in ("--method", spec(path))]
+        grid = ["--rates", RATES, "--limit", PICTURES, "--out", held_out]
+        call("run", *methods, "--task", task, "--data", held_out / task, *nets(task), *grid)
+    photos = folder_pictures(held_out / "photos")[:20]
+    with options.out.open("w", newline="", encoding="utf-8") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow(["training", "what", *TASKS, "x1 outside (%)", "squared excess"])
+        for name, path in configs.items():
+            x1 = values(Codec(checkpoints[name]), photos, 2.0)
+            excess = x1 - x1.clip(0, 1)
+            what = opening(path)[1].removeprefix("Ablation: ").partition(".")[0]
+            outside = [f"{100 * np.mean(excess != 0):.2f}", f"{np.mean(excess**2):.1e}"]
+            bits = bd_rates(held_out / "store.sqlite", checkpoints[START], checkpoints[name])
+            lines.writerow([name, what, *bits, *outside])
+    print(options.out)
+
+
+def nets(task: str) -> list[str]:
+    """The mini nets of a task, which data from elsewhere does not bring by itself."""
+    return [word for net in registry.load("task", task).mini_nets for word in ("--net", net)]  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    main()

@@ -103,13 +103,13 @@ class Bitstream:
         out = bytearray(MAGIC)
         out.append(VERSION << 4 | layout)
         out += self.method.to_bytes(2, "little") + self.checkpoint.to_bytes(2, "little")
-        out += _varint(self.width - 1) + _varint(self.height - 1) + _varint(_rate_code(self.rate))
+        out += varint(self.width - 1) + varint(self.height - 1) + varint(_rate_code(self.rate))
         if layout == _CUSTOM:
-            out += _varint(len(names))
+            out += varint(len(names))
             for name in names:
                 out += bytes([len(name)]) + name.encode("ascii")
         for _, data in self.layers[:-1]:
-            out += _varint(len(data))
+            out += varint(len(data))
         for _, data in self.layers:
             out += data
         return bytes(out) + _checksum(bytes(out))
@@ -124,7 +124,7 @@ class Bitstream:
             raise BitstreamError(f"stream version {version}, this program reads version {VERSION}")
         if len(data) < 12 or _checksum(data[:-2]) != data[-2:]:
             raise BitstreamError("the stream is truncated or damaged (its checksum does not fit)")
-        reader = _Reader(data[3:-2])
+        reader = Reader(data[3:-2])
         method = int.from_bytes(reader.take(2), "little")
         checkpoint = int.from_bytes(reader.take(2), "little")
         width, height = reader.varint() + 1, reader.varint() + 1
@@ -138,22 +138,25 @@ class Bitstream:
         return cls(method, checkpoint, width, height, rate, tuple(layers))
 
 
-class _Reader:
+class Reader:
     """Bounded reads; running out of bytes is a BitstreamError."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 0
 
     def take(self, n: int) -> bytes:
+        """The next n bytes."""
         if self.at + n > len(self.data):
             raise BitstreamError("the stream ends before its declared layers do")
         self.at += n
         return self.data[self.at - n : self.at]
 
     def rest(self) -> bytes:
+        """All that is left."""
         return self.take(len(self.data) - self.at)
 
     def varint(self) -> int:
+        """The number that ``varint`` wrote."""
         value = 0
         for shift in range(0, 28, 7):
             byte = self.take(1)[0]
@@ -174,7 +177,8 @@ class _Reader:
         return names
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """A whole number below 2^28 as little-endian base 128, seven bits a byte."""
     if not 0 <= value < 1 << 28:
         raise ValueError(f"{value} does not fit the container's 28 bits")
     out = bytearray()

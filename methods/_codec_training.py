@@ -49,16 +49,19 @@ class MseRecipe(Recipe):
 
     def loss(self, batch: np.ndarray) -> tuple[Tensor, dict[str, float]]:
         x = to_tensor(batch, self.device)
-        levels = self.model.config.levels
-        rate = draw_levels(len(x), levels, self.device)
-        with torch.autocast(x.device.type, torch.bfloat16):
-            out = self.model.primary(x, rate)
-        mse = (out["x_hat"] - x).square().mean((1, 2, 3))
-        bpp = out["bits"] / (x.shape[-1] * x.shape[-2])
-        weight = self.rates.at(rate, levels)
+        rate = draw_levels(len(x), self.model.config.levels, self.device)
+        x_hat, bpp = self.coded(x, rate)
+        mse = (x_hat - x).square().mean((1, 2, 3))
+        weight = self.rates.at(rate, self.model.config.levels)
         loss = self.balanced(bpp + weight * 255**2 * mse, weight)
         numbers = {"bpp": bpp.mean().item(), "psnr": (-10 * mse.detach().log10()).mean().item()}
         return loss, numbers
+
+    def coded(self, x: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
+        """The primary branch's picture and its estimated bits per pixel (B,), transforms in half precision."""
+        with torch.autocast(x.device.type, torch.bfloat16):
+            out = self.model.primary(x, rate)
+        return out["x_hat"], out["bits"] / (x.shape[-1] * x.shape[-2])
 
     def balanced(self, cost: Tensor, weight: Tensor) -> Tensor:
         """Mean of costs (B,), each divided by its weight's root, so that high rates do not drown low ones."""

@@ -83,12 +83,9 @@ class CognitionRecipe(MseRecipe):
 
     def loss(self, batch: np.ndarray) -> tuple[Tensor, dict[str, float]]:
         x = to_tensor(batch, self.device)
-        levels = self.model.config.levels
-        rate = draw_levels(len(x), levels, self.device)
-        with torch.autocast(x.device.type, torch.bfloat16):
-            out = self.model.primary(x, rate)
-        bpp = out["bits"] / (x.shape[-1] * x.shape[-2])
-        weights, x1 = self.weights, out["x_hat"]
+        rate = draw_levels(len(x), self.model.config.levels, self.device)
+        x1, bpp = self.coded(x, rate)
+        weights = self.weights
         local = local_mse(x1, x, weights.local_target)
         if weights.inside == "clip":
             x1 = x1.clamp(0, 1)
@@ -97,7 +94,7 @@ class CognitionRecipe(MseRecipe):
         cognition = weights.matching * matching + weights.contrastive * contrast + 100 * weights.pixel * mse
         if weights.inside == "local":
             cognition = cognition + 100 * weights.local * local
-        scale = self.rates.at(rate, levels)
+        scale = self.rates.at(rate, self.model.config.levels)
         numbers = {
             "bpp": bpp.mean().item(),
             "psnr": (-10 * mse.detach().log10()).mean().item(),

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from icm_bench.methods._codec import Codec
 
+#: Entries of a model card that every row repeats; the rest stands in the card beside the weights.
+_TOLD = ("training", "steps_done", "nets_seen", "parameters", "commit", "sha256")
 #: The rate axis of one checkpoint with gain units.
 GAIN = RateAxis("gain", (0, 1, 2, 3, 4, 5), "up", 0, 5, continuous=True)
 
@@ -98,8 +100,8 @@ class LearnedCodec(Method):
         return Footprint(len(cards), sum(int(one.get("parameters", 0)) for one in cards))
 
     def provenance(self) -> dict[str, Any]:
-        """The model card; of several, the first one's with the hashes of all."""
-        made = card(self.files[0])
+        """What the model card says that a row must say; of several checkpoints, the hashes of all."""
+        told = {key: value for key, value in card(self.files[0]).items() if key in _TOLD}
         if len(self.files) > 1:
-            made["sha256"] = {path.stem: digest(path) for path in self.files}
-        return made
+            told["sha256"] = {path.stem: digest(path) for path in self.files}
+        return told

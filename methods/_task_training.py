@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from icm_bench.methods._codec_training import MseRecipe, RateRange, draw_levels, to_tensor
@@ -55,17 +54,14 @@ class TaskRecipe(MseRecipe):
     def loss(self, batch: tuple[np.ndarray, Any]) -> tuple[Tensor, dict[str, float]]:  # type: ignore[override]
         pictures, truths = batch
         x = to_tensor(pictures, self.device)
-        levels = self.model.config.levels
-        rate = draw_levels(1, levels, self.device).repeat(len(x))
-        with torch.autocast(x.device.type, torch.bfloat16):
-            out = self.model.primary(x, rate)
-        bpp = out["bits"] / (x.shape[-1] * x.shape[-2])
-        mse = (out["x_hat"] - x).square().mean((1, 2, 3))
-        scale = self.rates.at(rate, levels)
+        rate = draw_levels(1, self.model.config.levels, self.device).repeat(len(x))
+        x_hat, bpp = self.coded(x, rate)
+        mse = (x_hat - x).square().mean((1, 2, 3))
+        scale = self.rates.at(rate, self.model.config.levels)
         loss = bpp + scale * 100 * self.weights.pixel * mse
         numbers = {"bpp": bpp.mean().item(), "psnr": (-10 * mse.detach().log10()).mean().item()}
         if truths is not None:
-            task_loss = self.teacher.loss(out["x_hat"], truths)
+            task_loss = self.teacher.loss(x_hat, truths)
             loss = loss + scale * self.weights.weight * task_loss
             numbers["task_loss"] = task_loss.item()
         return self.balanced(loss, scale), numbers

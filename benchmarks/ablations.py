@@ -5,7 +5,7 @@
 Trains every config ``ablation-*`` that has not been trained yet (``icm-bench train``, in RUNS), codes the held-out
 pictures of ``held_out_sets.py`` with each and with the common start, and writes one line each: BD-rate in percent
 against the start, for each mini task (mean of its two nets), and how much of x1 lies outside of 0 .. 1. Finished work
-is not done again.
+is not done again. "undefined": a net's curve overlaps the start's too little.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import csv
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,8 @@ from icm_bench.training.data import folder_pictures
 
 TASKS = ("imagenet", "coco", "cityscapes")
 START = "trunk-mini"
+#: What a training took, in its run folder.
+MINUTES = "minutes.txt"
 RATES, PICTURES = "0,2,4", "60"
 
 
@@ -75,7 +78,10 @@ def main() -> None:
     for name in (START, *configs):
         checkpoints[name] = options.runs / name / f"{name}.safetensors"
         if not checkpoints[name].is_file():
+            started = time.monotonic()
             call("train", name, "--name", name, *places)
+            took = (time.monotonic() - started) / 60
+            (options.runs / name / MINUTES).write_text(f"{took:.1f}\n", encoding="utf-8")
     for task in TASKS:
         methods = [word for path in checkpoints.values() for word in ("--method", spec(path))]
         grid = ["--rates", RATES, "--limit", PICTURES, "--out", held_out]
@@ -83,14 +89,15 @@ def main() -> None:
     photos = folder_pictures(held_out / "photos")[:20]
     with options.out.open("w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(["training", "what", *TASKS, "x1 outside (%)", "squared excess"])
+        lines.writerow(["training", "what", "minutes", *TASKS, "x1 outside (%)", "squared excess"])
         for name, path in configs.items():
             x1 = values(Codec(checkpoints[name]), photos, 2.0)
             excess = x1 - x1.clip(0, 1)
             what = opening(path)[1].removeprefix("Ablation: ").partition(".")[0]
             outside = [f"{100 * np.mean(excess != 0):.2f}", f"{np.mean(excess**2):.1e}"]
             bits = bd_rates(held_out / "store.sqlite", checkpoints[START], checkpoints[name])
-            lines.writerow([name, what, *bits, *outside])
+            took = (options.runs / name / MINUTES).read_text(encoding="utf-8").strip()
+            lines.writerow([name, what, took, *bits, *outside])
     print(options.out)
 
 

@@ -31,7 +31,7 @@ TASKS = ("imagenet", "coco", "cityscapes")
 START = "trunk-mini"
 #: What a training took, in its run folder.
 MINUTES = "minutes.txt"
-RATES, PICTURES = "0,2,4", "60"
+RATES, PICTURES = "0,1,2,3,4", "40"
 
 
 def call(*words: object) -> None:
@@ -93,7 +93,7 @@ def main() -> None:
         for name, path in configs.items():
             x1 = values(Codec(checkpoints[name]), photos, 2.0)
             excess = x1 - x1.clip(0, 1)
-            what = opening(path)[1].removeprefix("Ablation: ").partition(".")[0]
+            what = opening(path)[1].removeprefix("Ablation: ").partition(". About")[0]
             outside = [f"{100 * np.mean(excess != 0):.2f}", f"{np.mean(excess**2):.1e}"]
             bits = bd_rates(held_out / "store.sqlite", checkpoints[START], checkpoints[name])
             took = (options.runs / name / MINUTES).read_text(encoding="utf-8").strip()

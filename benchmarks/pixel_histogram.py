@@ -54,7 +54,7 @@ def main() -> None:
         print(f"{label:24} {100 * np.mean(excess != 0):10.3f} {np.mean(excess**2):15.3e}")
         axes.hist(x1.clip(EDGES[0], EDGES[-1]), EDGES, histtype="step", density=True, label=label)
     axes.axvspan(0, 1, color="0.95", zorder=0)
-    axes.set(xlabel="value of x1 before clipping", ylabel="density", yscale="log", title=f"gain {options.rate:g}")
+    axes.set(xlabel="value of x1 before clipping (outermost bins: all beyond)", ylabel="density", yscale="log", title=f"gain {options.rate:g}")
     axes.legend()
     figure.savefig(options.out, dpi=150)
     print(options.out)

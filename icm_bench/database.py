@@ -78,9 +78,10 @@ class Database:
 
     def _version(self) -> int:
         """The schema's version: 0 for an empty file. Raises UserError for a foreign or newer one."""
-        version = int(self.db.execute("PRAGMA user_version").fetchone()[0])
-        application = int(self.db.execute("PRAGMA application_id").fetchone()[0])
+        # Tables first: another first run may finish in between, and then the later readings are the stamped ones.
         n_tables = int(self.db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+        application = int(self.db.execute("PRAGMA application_id").fetchone()[0])
+        version = int(self.db.execute("PRAGMA user_version").fetchone()[0])
         if n_tables and application != _APPLICATION:
             raise UserError(f"{self.path}: an SQLite file, but not a store of icm-bench; choose another --out")
         if version > SCHEMA_VERSION:

@@ -40,12 +40,12 @@ def train(
     from icm_bench.training.loop import train as training
 
     path, trainer = registry.training(config)
-    if threads:
-        torch.set_num_threads(threads)
     places = Places(photos, data, parse_weights(weights or []), runs, out, name, device)
     job = trainer.job(path, places)
     schedule = job.schedule if steps is None else dataclasses.replace(job.schedule, steps=steps)
     options = dataclasses.replace(job.options, minutes=minutes)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
     try:
         with Bar(job.name, schedule.steps) as bar:
             for event in training(job.recipe, schedule, options):
@@ -53,6 +53,8 @@ def train(
     except KeyboardInterrupt:
         print(f"icm-bench: stopped; the same command goes on from {options.folder}", file=sys.stderr)
         raise typer.Exit(130) from None
+    finally:
+        torch.set_num_threads(before)
     if event.step < schedule.steps:
         print(f"{event.step} of {schedule.steps} steps done; the same command goes on", file=sys.stderr)
     for written in job.release(event):

@@ -88,10 +88,14 @@ class Desk:
             store.__exit__(kind, error, trace)
 
     def groups(self, section: Section) -> Iterator[tuple[str, Group]]:
-        """The section's groups with the names of their stores."""
+        """The section's groups with the names of their stores; PSNR, which no net changes, of each data set once."""
+        told = set()
         for name in section.stores:
             for group in self._groups[name]:
-                if (not section.tasks or group.task in section.tasks) and _column(group, section):
+                if (section.tasks and group.task not in section.tasks) or not _column(group, section):
+                    continue
+                if section.metric == "main" or (name, group.data) not in told:
+                    told.add((name, group.data))
                     yield name, group
 
     def resampled(self, store: str, one: Series, column: str) -> Resampled:
@@ -137,7 +141,7 @@ def bd_section(desk: Desk, section: Section) -> str:
     """A line per group, curve and anchor."""
     unit = "%" if section.value == "rate" else ("dB" if section.metric == "psnr_mean" else "points")
     name = "BD-rate" if section.value == "rate" else "BD-metric"
-    heads = ["data", "net", "curve", "against", f"{name} ({unit}) [95 %]", "overlap", "net"]
+    heads = ["data", "net", "curve", "against", f"{name} ({unit}) [95 %]", "overlap", "in training"]
     heads += ["aim"] if section.aim is not None else []
     lines = []
     for store, group in desk.groups(section):
@@ -150,7 +154,7 @@ def bd_section(desk: Desk, section: Section) -> str:
                 if found is not None:
                     share = f"{100 * found.delta.overlap:.0f} %"
                     line = [group.data, _net(group), curve, anchor, told(found, section.value), share]
-                    line += ["seen" if seen(one, group) else "unseen"]
+                    line += ["–" if group.net is None else "seen" if seen(one, group) else "unseen"]
                     lines.append(line + ([_met(found, section)] if section.aim is not None else []))
     return table(heads, lines, 4)
 

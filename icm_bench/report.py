@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from icm_bench.bootstrap import Plan
@@ -37,28 +37,14 @@ class Spec:
                     raise ValueError(f"section {section.title!r}: no store {name!r}{suggest(name, self.stores)}")
 
 
-@dataclass
-class Page:
-    """The page's lines so far."""
-
-    lines: list[str] = field(default_factory=list)
-
-    def add(self, *blocks: str) -> None:
-        """Blocks of text, with an empty line after each that is not empty."""
-        for block in blocks:
-            if block.strip():
-                self.lines += [block.strip(), ""]
-
-
 def draw(path: Path) -> str:
     """The page of a spec file as Markdown. Raises UserError for a spec or store that does not fit."""
     spec = read_config(Spec, path)
-    page = Page()
-    page.add(f"# {spec.title}", spec.text)
+    blocks = [f"# {spec.title}", spec.text]
     with Desk({name: path.parent / folder for name, folder in spec.stores.items()}, _plan(spec)) as desk:
         for section in spec.section:
-            page.add(f"## {section.title}", section.text, KINDS[section.kind](desk, section))
-    return "\n".join(page.lines).rstrip() + "\n"
+            blocks += [f"## {section.title}", section.text, KINDS[section.kind](desk, section)]
+    return "\n\n".join(block.strip() for block in blocks if block.strip()) + "\n"
 
 
 def _plan(spec: Spec) -> Plan:

@@ -13,13 +13,12 @@ def report(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; default: stdout.")] = None,
 ) -> None:
     """Draw a page of claims as Markdown. Intervals are paired bootstraps over pictures."""
+    from icm_bench.cli import _files
     from icm_bench.report import draw
 
     page = draw(spec)
     if output is None:
         typer.echo(page, nl=False)
         return
-    part = output.with_name(output.name + ".part")
-    part.write_text(page, encoding="utf-8")
-    part.replace(output)
+    _files.write_once(output, True, lambda part: part.write_text(page, encoding="utf-8"))
     typer.echo(output)

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from pixel_histogram import values
 
 from icm_bench import bdrate, registry
@@ -44,10 +45,9 @@ def spec(checkpoint: Path) -> str:
     return f"hyperprior(checkpoint={str(checkpoint)!r}, variable=True)"
 
 
-def bd_rates(store: Path, start: Path, checkpoint: Path) -> list[str]:
+def bd_rates(rows: pd.DataFrame, start: Path, checkpoint: Path) -> list[str]:
     """Mean BD-rate over the nets of each task, in percent; where one is undefined, scores and bits at gain 2."""
     made = []
-    rows = load(store)
     for task in TASKS:
         found, middle = [], []
         for group in groups(rows[rows["task"] == task]):
@@ -91,6 +91,7 @@ def main() -> None:
         methods = [word for path in checkpoints.values() for word in ("--method", spec(path))]
         grid = ["--rates", RATES, "--limit", PICTURES, "--out", held_out]
         call("run", *methods, "--task", task, "--data", held_out / task, *nets(task), *grid)
+    rows = load(held_out / "store.sqlite")
     photos = folder_pictures(held_out / "photos")[:20]
     with options.out.open("w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file, lineterminator="\n")
@@ -100,7 +101,7 @@ def main() -> None:
             excess = x1 - x1.clip(0, 1)
             what = opening(path)[1].removeprefix("Ablation: ").partition(". About")[0]
             outside = [f"{100 * np.mean(excess != 0):.2f}", f"{np.mean(excess**2):.1e}"]
-            bits = bd_rates(held_out / "store.sqlite", checkpoints[START], checkpoints[name])
+            bits = bd_rates(rows, checkpoints[START], checkpoints[name])
             took = (options.runs / name / MINUTES).read_text(encoding="utf-8").strip()
             lines.writerow([name, what, took, *bits, *outside])
     print(options.out)

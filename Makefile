@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(STAMP)
-	$(BIN)/icm-bench run --method rdc --task coco --out $(OUT)
+	$(BIN)/icm-bench run --method rdc --task coco --data mini --out $(OUT)
 	$(BIN)/icm-bench plot --out $(OUT)
 
 test: $(STAMP)
@@ -35,7 +35,7 @@ METHODS := --method jpeg --method "vvc(preset='fast')" --method hyperprior --met
     --method rdc
 TASKS := imagenet coco cityscapes
 TASK_CODECS := $(foreach task,$(TASKS),--method "task-specific(task='$(task)')")
-ON_MINI := $(foreach task,$(TASKS),--task $(task)) --out results/mini
+ON_MINI := $(foreach task,$(TASKS),--task $(task)) --data mini --out results/mini
 
 # The committed tables and plots of results/mini: about 20 minutes on 2 cores.
 mini: $(STAMP)

@@ -11,6 +11,7 @@ from functools import cached_property
 
 from icm_bench import registry
 from icm_bench.bitstream import quantise_rate
+from icm_bench.datasets import task_of
 from icm_bench.errors import UserError
 from icm_bench.method import Beta, Method
 from icm_bench.store import Store
@@ -205,7 +206,7 @@ def _subjects(request: Request, store: Store) -> tuple[list[Corpus], list[Net | 
     reasons: dict[str, UserError] = {}
     taken: set[str] = set()
     for spec in dict.fromkeys(request.tasks):
-        task = registry.task(spec) if request.data is None else registry.task(spec, data=request.data)
+        task = task_of(spec, request.data)
         corpus = _corpus(task, request.limit, store)
         found: list[tuple[str | None, Net | None]] = []
         for name in request.nets or task.nets:

@@ -128,6 +128,8 @@ class Task(ABC):
     #: Specs of the nets used when the user names none: (on the mini set, on real data).
     mini_nets: ClassVar[tuple[str, ...]] = ()
     default_nets: ClassVar[tuple[str, ...]] = ()
+    #: Pictures of the full data set, which a partial one is labelled with; 0 where there is no such number.
+    expected: ClassVar[int] = 0
 
     @property
     def main_metric(self) -> str | None:
@@ -156,7 +158,7 @@ class Task(ABC):
     @property
     @abstractmethod
     def label(self) -> str:
-        """What the data is, in plain words: "coco (built-in mini set, synthetic)", "coco val2017, 94 of 5000"."""
+        """What the data is, in plain words: "coco (built-in mini set, synthetic)", "coco val2017, subset 9 of 5000"."""
 
     @property
     @abstractmethod

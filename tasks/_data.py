@@ -28,10 +28,10 @@ class DataTask(Task):
     same code.
     """
 
-    #: The full set's number of pictures; fewer are labelled "n of expected".
-    expected: ClassVar[int] = 0
     #: What the layout looks like, for the message about a wrong path.
     layout: ClassVar[str] = ""
+    #: Archives that are often left packed: (name or pattern, the command that unpacks it).
+    archives: ClassVar[tuple[tuple[str, str], ...]] = ()
 
     @cached_property
     def root(self) -> Path:
@@ -55,7 +55,9 @@ class DataTask(Task):
         if self.data is None:
             return f"{self.name} (built-in mini set, synthetic)"
         n = len(self.samples())
-        return f"{self.name} {self.split}" + ("" if n == self.expected else f", {n} of {self.expected}")
+        if n > self.expected:
+            return f"{self.name} {self.split}, {n} pictures"
+        return f"{self.name} {self.split}" + ("" if n == self.expected else f", subset {n} of {self.expected}")
 
     @cached_property
     def fingerprint(self) -> str:
@@ -72,7 +74,22 @@ class DataTask(Task):
     def wrong_layout(self, where: Path | None = None) -> UserError:
         """The error for a folder that is not in the layout: what was expected and what was found."""
         where = where or self.root
-        return UserError(f"{where}: expected {self.layout}; found {found(where)}")
+        return self.packed() or UserError(f"{where}: expected {self.layout}; found {found(where)}")
+
+    def packed(self) -> UserError | None:
+        """The error for archives that were downloaded and not unpacked; None where there are none."""
+        if not self.root.is_dir():
+            return self._one_archive()
+        there = [command for name, command in self.archives if any(self.root.glob(name))]
+        if not there:
+            return None
+        names = ", ".join(path.name for name, _ in self.archives for path in sorted(self.root.glob(name)))
+        return UserError(f"{self.root}: {names} not unpacked yet: cd {self.root} && {' && '.join(there)}")
+
+    def _one_archive(self) -> UserError | None:
+        if not self.root.name.endswith((".zip", ".tar", ".tar.gz", ".tgz")):
+            return None
+        return UserError(f"{self.root}: is an archive; unpack it and give the folder that holds {self.layout}")
 
     def net(self, spec: str, weights: str | None = None) -> Net:
         """The network of this spec, of this task's kind. Raises UserError for an unsuitable one."""

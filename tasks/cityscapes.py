@@ -49,6 +49,10 @@ class Cityscapes(DataTask):
     mini_nets = mini_names("segmentation")
     expected = 500
     layout = "leftImg8bit/val/CITY/*_leftImg8bit.png and gtFine/val/CITY/*_gtFine_labelTrainIds.png (or labelIds)"
+    archives = (
+        ("leftImg8bit_trainvaltest.zip", "unzip -q leftImg8bit_trainvaltest.zip"),
+        ("gtFine_trainvaltest.zip", "unzip -q gtFine_trainvaltest.zip"),
+    )
 
     @cached_property
     def _samples(self) -> list[Sample]:
@@ -161,6 +165,12 @@ def _train_ids(label: np.ndarray, path: Path) -> np.ndarray:
 
     if label.max(initial=0) > max(LABEL_IDS) and np.any((label > max(LABEL_IDS)) & (label != VOID)):
         raise UserError(f"{path}: holds id {label[label != VOID].max()}, Cityscapes label ids end at 33")
+    seen = np.unique(label)
+    if VOID in seen and seen[0] < min(LABEL_IDS) and not np.any((seen >= N_CLASSES) & (seen != VOID)):
+        raise UserError(
+            f"{path}: holds {VOID} and no id from {N_CLASSES} to 33: these look like train ids; name the file "
+            f"*_gtFine_labelTrainIds.png"
+        )
     table = np.full(256, VOID, np.uint8)
     table[list(LABEL_IDS)] = np.arange(N_CLASSES)
     return table[label]

@@ -45,6 +45,10 @@ class Coco(DataTask):
     default_nets = ("torchvision:fasterrcnn_resnet50_fpn",)
     expected = 5000
     layout = "val2017/ with pictures and annotations/instances_val2017.json"
+    archives = (
+        ("val2017.zip", "unzip -q val2017.zip"),
+        ("annotations_trainval2017.zip", "unzip -q annotations_trainval2017.zip"),
+    )
 
     @property
     def split(self) -> str:

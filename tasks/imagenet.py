@@ -1,16 +1,14 @@
 """ImageNet classification: top-1 and top-5 accuracy.
 
-    ROOT/[val/]n01440764/*.JPEG   one folder per class
-    imagenet_class_index.json     {"0": ["n01440764", "tench"], ...} in the root or its parent; or labels.csv
+    ROOT/[val/]n01440764/*.JPEG          class folders, all 1000 or some of them
+    ROOT/[val/]ILSVRC2012_val_*.JPEG     one flat folder, with the devkit's ground truth or a table of labels
 
-The class index of a folder comes from the class index file, never from its position among the folders, which
-would be wrong for every subset of the 1000 classes.
+What tells the labels (imagenet_class_index.json, labels.csv, ILSVRC2012_devkit_t12/) lies beside the pictures, in the
+root or in its parent: see ``_imagenet_labels.py``.
 """
 
 from __future__ import annotations
 
-import csv
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from icm_bench.errors import UserError
 from icm_bench.task import Evidence, Sample
-from icm_bench.tasks._data import DataTask, pictures_in, read_json
+from icm_bench.tasks._data import DataTask, pictures_in
+from icm_bench.tasks._imagenet_labels import DEVKITS, INDEX_FILE, TABLES, TRUTH_FILE, by_folder, of_flat_folder
 from icm_bench.tasks._nets import mini_names
 
 if TYPE_CHECKING:
     from icm_bench.bootstrap import Statistic
 
-INDEX_FILE = "imagenet_class_index.json"
-LABELS_FILE = "labels.csv"
+_FOLDERS = ("val", "ILSVRC2012_img_val")
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,12 @@ class ImageNet(DataTask):
     expected = 50_000
     layout = (
         "class folders (n01440764/, ...) in it or in its val/, with imagenet_class_index.json in it or its "
-        "parent (labels.csv with path, wnid, class_index will do; a full set of 1000 folders needs neither)"
+        "parent (labels.csv will do; a full set of 1000 folders needs neither), or the flat validation folder "
+        "with ILSVRC2012_devkit_t12/ or labels.csv (path,label)"
+    )
+    archives = (
+        ("ILSVRC2012_img_val.tar", "mkdir val && tar -xf ILSVRC2012_img_val.tar -C val"),
+        ("ILSVRC2012_devkit_t12.tar.gz", "tar -xzf ILSVRC2012_devkit_t12.tar.gz"),
     )
 
     @property
@@ -53,10 +56,10 @@ class ImageNet(DataTask):
 
     @cached_property
     def _folder(self) -> Path:
-        """The folder that holds the class folders."""
+        """The folder that holds the class folders or the pictures."""
         if not self.root.is_dir():
             raise self.wrong_layout()
-        return self.root / "val" if (self.root / "val").is_dir() else self.root
+        return next((self.root / name for name in _FOLDERS if (self.root / name).is_dir()), self.root)
 
     def samples(self) -> list[Sample]:
         return self._index[0]
@@ -68,29 +71,28 @@ class ImageNet(DataTask):
     def _index(self) -> tuple[list[Sample], dict[str, int]]:
         """The samples and the class index of each, by sample id."""
         folders = sorted(path for path in self._folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-        paths = [path for folder in folders for path in pictures_in(folder)] or pictures_in(self._folder)
-        if not paths:
-            raise self.wrong_layout(self._folder)
-        class_of = self._classes([folder.name for folder in folders])
+        paths = [path for folder in folders for path in pictures_in(folder)]
+        places = list(dict.fromkeys((self._folder, self.root, self.root.resolve().parent)))
+        if paths:
+            class_of = by_folder([folder.name for folder in folders], places)
+            if class_of is None:
+                raise UserError(
+                    f"{self._folder}: {len(folders)} class folders and neither {INDEX_FILE} nor {TABLES[0]} in "
+                    f"{_or(places)}: a folder's position among a subset of the 1000 classes is not its class "
+                    f"index; put the file there"
+                )
+        else:
+            paths = pictures_in(self._folder)
+            if not paths:
+                raise self.wrong_layout(self._folder)
+            class_of = of_flat_folder(places)
+            if class_of is None:
+                raise self.packed() or UserError(
+                    f"{self._folder}: {len(paths)} pictures in one folder and no labels: put the devkit "
+                    f"({DEVKITS[0]}/{TRUTH_FILE}) or {TABLES[0]} (path,label) in {_or(places)}"
+                )
         samples = [Sample(path.relative_to(self._folder).as_posix(), path) for path in paths]
         return samples, {sample.id: class_of(sample.path) for sample in samples}
-
-    def _classes(self, folders: list[str]) -> _ByFolder | _ByPath:
-        """How a picture's class index is found: class index file, labels.csv, or a full set's order."""
-        places = dict.fromkeys((self._folder, self.root, self.root.resolve().parent))
-        for place in places:
-            if (place / INDEX_FILE).is_file():
-                return _ByFolder(_read_index(place / INDEX_FILE), place / INDEX_FILE)
-        for place in places:
-            if (place / LABELS_FILE).is_file():
-                return _ByPath(_read_labels(place / LABELS_FILE), place / LABELS_FILE)
-        if len(folders) == 1000 and all(re.fullmatch(r"n\d{8}", name) for name in folders):
-            return _ByFolder({name: index for index, name in enumerate(folders)}, self._folder)
-        raise UserError(
-            f"{self._folder}: {len(folders)} class folders and neither {INDEX_FILE} nor {LABELS_FILE} in "
-            f"{' or '.join(str(place) for place in places)}: a folder's position among a subset of the 1000 "
-            f"classes is not its class index; put the file there"
-        )
 
     def evidence(self, sample: Sample, output: Any) -> Evidence:
         return [int(index) for index in output[:5]]
@@ -112,44 +114,5 @@ class ImageNet(DataTask):
         return mean_of([100.0 * (found[:1] == [labels[key]]) for key, found in evidence.items()])
 
 
-@dataclass(frozen=True)
-class _ByFolder:
-    """Class index by the name of the picture's folder."""
-
-    index: dict[str, int]
-    source: Path
-
-    def __call__(self, path: Path) -> int:
-        if path.parent.name not in self.index:
-            raise UserError(f"{path}: {self.source} knows no class {path.parent.name!r}")
-        return self.index[path.parent.name]
-
-
-@dataclass(frozen=True)
-class _ByPath:
-    """Class index by the picture's path, relative to the labels file."""
-
-    index: dict[str, int]
-    source: Path
-
-    def __call__(self, path: Path) -> int:
-        relative = path.resolve().relative_to(self.source.resolve().parent).as_posix()
-        if relative not in self.index:
-            raise UserError(f"{path}: {self.source} has no line for {relative!r}")
-        return self.index[relative]
-
-
-def _read_index(path: Path) -> dict[str, int]:
-    try:
-        return {str(entry[0]): int(index) for index, entry in read_json(path).items()}
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-        raise UserError(f'{path}: is not of the form {{"0": ["n01440764", "tench"], ...}}') from None
-
-
-def _read_labels(path: Path) -> dict[str, int]:
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        try:
-            return {row["path"]: int(row["class_index"]) for row in reader}
-        except (KeyError, TypeError, ValueError):
-            raise UserError(f"{path}, line {reader.line_num}: expected the columns path, wnid, class_index") from None
+def _or(places: Iterable[Path]) -> str:
+    return " or ".join(str(place) for place in places)

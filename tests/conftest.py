@@ -12,3 +12,9 @@ def world(tmp_path, monkeypatch):
 
     yield World(tmp_path, monkeypatch)
     registry._plugins.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def no_remembered_data(tmp_path_factory, monkeypatch):
+    """What the user's ``icm-bench data add`` has remembered is of no concern to a test."""
+    monkeypatch.setenv("ICM_BENCH_CONFIG", str(tmp_path_factory.getbasetemp() / "no-config"))

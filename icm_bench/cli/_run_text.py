@@ -13,6 +13,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from icm_bench.backlog import Estimate
+from icm_bench.plan import Plan
 from icm_bench.rows import Row
 from icm_bench.runner import CellDone, Event, Finished, Refused, Started, UnitDone, UnitFailed
 
@@ -84,6 +85,13 @@ class Progress:
 
     def _say(self, text: str) -> None:
         self.console.print(escape(text))
+
+
+def data(plan: Plan) -> None:
+    """One line on stderr for each real data set: where it lies, and how many of its pictures are there."""
+    for task in dict.fromkeys(corpus.task for corpus in plan.corpora):
+        if task.data is not None:
+            print(f"{task.label}: {task.data}", file=sys.stderr)
 
 
 def estimate(guess: Estimate, cells: tuple[int, int], workers: int) -> str:

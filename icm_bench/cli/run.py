@@ -20,7 +20,7 @@ def run(
     rates: Annotated[str, typer.Option(help='Rates: "0,1,2" or "start:stop:step". Default: the codec\'s.')] = "",
     betas: Annotated[str, typer.Option(help="Trade-offs in 0 .. 1, written as --rates.")] = "",
     aux_rates: Annotated[str, typer.Option(help="Rates of the second layer, as --rates. Default: tied.")] = "",
-    data: Annotated[str, typer.Option(help="The data set's folder. Default: the built-in mini set.")] = "",
+    data: Annotated[str, typer.Option(help="The data set's folder, or mini. Default: as icm-bench data says.")] = "",
     weights: Annotated[Many, typer.Option(help="Weights file, one for each --net.")] = None,
     limit: Annotated[int, typer.Option(help="Take the first N pictures only; 0 takes all.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder of the store and of what is drawn from it.")] = Path("results"),
@@ -49,6 +49,7 @@ def run(
     path = out / "store.sqlite"
     with Store(None if dry_run and not path.is_file() else path) as store:
         made = plan.build(request, store)
+        _run_text.data(made)
         if dry_run:
             done = rows.complete(store, made)
             todo = backlog.missing(made, store, [index for index in range(len(made.cells)) if index not in done])

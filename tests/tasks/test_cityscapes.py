@@ -129,7 +129,20 @@ def test_wrong_sizes_and_layouts(tmp_path, task):
 
 
 def test_label_and_fingerprint(tmp_path, task):
-    assert task.label == "cityscapes val, 3 of 500"
+    assert task.label == "cityscapes val, subset 3 of 500"
     before = task.fingerprint
     Image.fromarray(scene(77)).save(tmp_path / "gtFine" / "val" / "town" / "p2_gtFine_labelTrainIds.png")
     assert registry.task("cityscapes", data=str(tmp_path)).fingerprint != before
+
+
+def test_train_ids_named_label_ids_are_refused(tmp_path):
+    root = cityscapes(tmp_path, {"a": np.array([[0, 1, 13, 255]], np.uint8)}, kind="labelIds")
+    with pytest.raises(UserError, match=r"a_gtFine_labelIds\.png: .*look like train ids"):
+        registry.task("cityscapes", data=str(root)).samples()
+
+
+def test_archives_left_packed(tmp_path):
+    for name in ("leftImg8bit_trainvaltest.zip", "gtFine_trainvaltest.zip"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(UserError, match=r"not unpacked yet: cd .* && unzip .* && unzip -q gtFine_trainvaltest\.zip"):
+        registry.task("cityscapes", data=str(tmp_path)).samples()

@@ -143,7 +143,7 @@ def test_layout_mistakes(tmp_path):
     (root / "val2017" / "000000000001.png").unlink()
     task = registry.task("coco", data=str(root))
     assert [sample.id for sample in task.samples()] == ["2"]
-    assert task.label == "coco val2017, 1 of 5000"
+    assert task.label == "coco val2017, subset 1 of 5000"
     (root / "val2017" / "000000000002.png").unlink()
     with pytest.raises(UserError, match="none of the 2 pictures"):
         registry.task("coco", data=str(root)).samples()
@@ -154,3 +154,17 @@ def test_layout_mistakes(tmp_path):
     labels.write_text("{")
     with pytest.raises(UserError, match="is not JSON"):
         registry.task("coco", data=str(root)).samples()
+
+
+def test_archives_left_packed(tmp_path):
+    (tmp_path / "val2017.zip").write_bytes(b"")
+    with pytest.raises(UserError, match=r"val2017\.zip not unpacked yet: cd .* && unzip -q val2017\.zip"):
+        registry.task("coco", data=str(tmp_path)).samples()
+    (tmp_path / "val2017").mkdir()
+    (tmp_path / "val2017.zip").unlink()
+    (tmp_path / "annotations_trainval2017.zip").write_bytes(b"")
+    with pytest.raises(UserError, match=r"annotations_trainval2017\.zip not unpacked yet"):
+        registry.task("coco", data=str(tmp_path)).samples()
+    with pytest.raises(UserError, match=r"val2017\.zip: is an archive; unpack it"):
+        (tmp_path / "val2017.zip").write_bytes(b"")
+        registry.task("coco", data=str(tmp_path / "val2017.zip")).samples()

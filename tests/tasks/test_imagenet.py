@@ -49,7 +49,7 @@ def test_root_or_val_and_index_in_the_parent(tmp_path):
     )
     above = registry.task("imagenet", data=str(tmp_path))
     inside = registry.task("imagenet", data=str(tmp_path / "val"))
-    assert above.label == inside.label == "imagenet val, 4 of 50000"
+    assert above.label == inside.label == "imagenet val, subset 4 of 50000"
     assert above.fingerprint == inside.fingerprint
     assert above.score({"n01000000/0.png": [3]})["top1"] == 100
 

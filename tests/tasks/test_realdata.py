@@ -44,7 +44,7 @@ def test_squeezenet_on_imagenet(folder, spec, top1, top5, n):
 
 def test_yolox_on_coco():
     task = registry.task("coco", data=str(ROOT / "coco"))
-    assert task.label == "coco val2017, 94 of 5000"
+    assert task.label == "coco val2017, subset 94 of 5000"
     scores = identity_scores(task, f'onnx:{ROOT / "weights" / "yolox_nano.onnx"}(kind="yolox")')
     assert scores["AP"] == pytest.approx(29.5, abs=0.3)
     assert scores["AP50"] == pytest.approx(47.0, abs=0.4)

@@ -158,7 +158,7 @@ class Task(ABC):
     @property
     @abstractmethod
     def label(self) -> str:
-        """What the data is, in plain words: "coco (built-in mini set, synthetic)", "coco val2017, subset 9 of 5000"."""
+        """What the data is, as "coco (built-in mini set, synthetic)" or "coco val2017, subset 94 of 5000"."""
 
     @property
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Box AP and AR as pycocotools' COCOeval defines them, on data in memory, by faster-coco-eval."""
+"""Box and mask AP and AR as pycocotools' COCOeval defines them, on data in memory, by faster-coco-eval."""
 
 from __future__ import annotations
 
@@ -10,40 +10,72 @@ _AREAS = ("", "_small", "_medium", "_large")  # the order of COCOeval's area ran
 
 def box_metrics(
     truth: Mapping[str, Sequence[Mapping[str, Any]]],
-    boxes: Mapping[str, Sequence[Sequence[float]]],
+    boxes: Mapping[str, Sequence[Sequence[Any]]],
     categories: Sequence[int],
 ) -> dict[str, float]:
     """COCO's box metrics in percent.
 
     truth: annotations (bbox [x, y, w, h], area, category_id, iscrowd) by picture; boxes: rows
-    [x, y, w, h, score, category_id] for the same pictures. Metrics without any label to find are left out.
+    [x, y, w, h, score, category_id, ...] for the same pictures. Metrics without any label to find are left out.
     """
     if not truth:
         return {}
-    evaluated = _evaluate(truth, boxes, categories)
-    precision = evaluated["precision"]  # (10 IoU, 101 recalls, categories, 4 areas, 3 limits)
-    recall = evaluated["recall"]  # (10 IoU, categories, 4 areas, 3 limits)
-    values = {f"AP{area}": precision[:, :, :, a, 2] for a, area in enumerate(_AREAS)}
-    values |= {"AP50": precision[0, :, :, 0, 2], "AP75": precision[5, :, :, 0, 2]}
-    values |= {f"AR_{limit}": recall[:, :, 0, m] for m, limit in enumerate((1, 10, 100))}
-    values |= {f"AR{area}": recall[:, :, a, 2] for a, area in enumerate(_AREAS) if area}
-    # -1 marks what has no label.
-    return {key: 100 * float(value[value > -1].mean()) for key, value in values.items() if (value > -1).any()}
-
-
-def _evaluate(
-    truth: Mapping[str, Sequence[Mapping[str, Any]]],
-    boxes: Mapping[str, Sequence[Sequence[float]]],
-    categories: Sequence[int],
-) -> dict[str, Any]:
-    """The precision and recall arrays of COCOeval."""
-    from faster_coco_eval import COCO, COCOeval_faster
-
     dataset, results = dataset_of(truth, boxes, categories, sorted(truth))
     for row in results:
         del row["id"], row["area"], row["iscrowd"]
+    evaluated = _evaluate(dataset, results, "bbox")
+    recall = evaluated["recall"]  # (10 IoU, categories, 4 areas, 3 limits)
+    values = _precisions(evaluated["precision"])
+    values |= {f"AR_{limit}": recall[:, :, 0, m] for m, limit in enumerate((1, 10, 100))}
+    values |= {f"AR{area}": recall[:, :, a, 2] for a, area in enumerate(_AREAS) if area}
+    return _means(values)
+
+
+def mask_metrics(
+    truth: Mapping[str, Sequence[Mapping[str, Any]]],
+    rows: Mapping[str, Sequence[Sequence[Any]]],
+    categories: Sequence[int],
+    sizes: Mapping[str, tuple[int, int]],
+) -> dict[str, float]:
+    """COCO's mask AP in percent, under names that begin with ``segm_``.
+
+    truth: annotations with "segmentation" too; rows: [x, y, w, h, score, category_id, run lengths] where the last is
+    COCO's compressed text; sizes: (height, width) by picture.
+    """
+    if not truth:
+        return {}
+    order = sorted(truth)
+    dataset, results = dataset_of(truth, rows, categories, order)
+    for number, key in enumerate(order, 1):
+        dataset["images"][number - 1] |= {"id": number, "height": sizes[key][0], "width": sizes[key][1]}
+    shapes = (annotation["segmentation"] for key in order for annotation in truth[key])
+    for label, shape in zip(dataset["annotations"], shapes, strict=True):
+        label["segmentation"] = shape
+    masks = ((key, row[6]) for key in order for row in rows[key])
+    for result, (key, counts) in zip(results, masks, strict=True):
+        del result["id"], result["area"], result["iscrowd"], result["bbox"]
+        result["segmentation"] = {"size": list(sizes[key]), "counts": counts}
+    found = _means(_precisions(_evaluate(dataset, results, "segm")["precision"]))
+    return {f"segm_{name}": value for name, value in found.items()}
+
+
+def _precisions(precision: Any) -> dict[str, Any]:
+    """Each AP's share of the precision array (10 IoU, 101 recalls, categories, 4 areas, 3 limits)."""
+    values = {f"AP{area}": precision[:, :, :, a, 2] for a, area in enumerate(_AREAS)}
+    return values | {"AP50": precision[0, :, :, 0, 2], "AP75": precision[5, :, :, 0, 2]}
+
+
+def _means(values: Mapping[str, Any]) -> dict[str, float]:
+    """Means in percent over what has a label; -1 marks what has none."""
+    return {key: 100 * float(value[value > -1].mean()) for key, value in values.items() if (value > -1).any()}
+
+
+def _evaluate(dataset: dict[str, Any], results: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    """The precision and recall arrays of COCOeval. kind: "bbox" or "segm"."""
+    from faster_coco_eval import COCO, COCOeval_faster
+
     known = COCO(dataset, print_function=_silent)
-    evaluator = COCOeval_faster(known, known.loadRes(results), "bbox", print_function=_silent, separate_eval=True)
+    evaluator = COCOeval_faster(known, known.loadRes(results), kind, print_function=_silent, separate_eval=True)
     evaluator.evaluate()
     evaluator.accumulate()
     return dict(evaluator.eval)

@@ -163,6 +163,11 @@ def file_digest(path: Path) -> str:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
 
 
+def weights_digest(path: str | None) -> str:
+    """Hex sha256 of a net's weights file; "" where it has none of its own."""
+    return file_digest(Path(path)) if path else ""
+
+
 def read_json(path: Path) -> Any:
     """A JSON file's content. Raises UserError naming the file."""
     try:

@@ -18,7 +18,8 @@ from icm_bench.errors import UserError
 from icm_bench.registry import suggest
 from icm_bench.spec import format_spec
 from icm_bench.task import Net
-from icm_bench.tasks._data import digest, file_digest
+from icm_bench.tasks._batches import finite, five_best, groups, stacked
+from icm_bench.tasks._data import digest, weights_digest
 from icm_bench.tasks._nets import check_params, positive, wrong_kind
 from icm_bench.tasks._torchvision_build import build, downloaded
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _KINDS = ("classification", "detection", "segmentation")
 N_TRAIN_IDS = 19
+#: Mask probability above which a pixel belongs to an object, as in torchvision's own evaluation.
+MASK_ABOVE = 0.5
 
 
 def load(kind: str, name: str, params: Mapping[str, Any], weights: str | None) -> Net:
@@ -79,8 +82,7 @@ class TorchvisionNet(Net):
 
     @cached_property
     def fingerprint(self) -> str:
-        weights = file_digest_of(self.weights) if self.weights else self.entry.url
-        return digest([self.spec, self.preprocessing, weights])
+        return digest([self.spec, self.preprocessing, weights_digest(self.weights) or self.entry.url])
 
     @property
     def preprocessing(self) -> str:
@@ -159,24 +161,15 @@ class Classifier(TorchvisionNet):
         return functional.normalize(functional.to_tensor(image), preset.mean, preset.std)
 
     def predict(self, pictures: Sequence[Image]) -> list[Any]:
-        import torch
+        return five_best(self.logits(pictures), self.spec)
 
-        inputs = [self.prepare(picture) for picture in pictures]
-        batches: dict[tuple[int, ...], list[int]] = {}
-        for index, tensor in enumerate(inputs):
-            batches.setdefault(tuple(tensor.shape), []).append(index)
-        outputs: dict[int, list[int]] = {}
-        for indexes in batches.values():
-            with torch.inference_mode():
-                logits = self.model(torch.stack([inputs[index] for index in indexes]).to(self.device))
-            finite(logits, self.spec)
-            best = logits.topk(min(5, logits.shape[1]), dim=1).indices
-            outputs.update(zip(indexes, best.tolist(), strict=True))
-        return [outputs[index] for index in range(len(pictures))]
+    def logits(self, pictures: Sequence[Image]) -> list[Tensor]:
+        """The network's output (classes,) for each picture."""
+        return stacked(lambda batch: self.model(batch), [self.prepare(picture) for picture in pictures], self.device)
 
 
 class Detector(TorchvisionNet):
-    """A detector. Pictures go through it one by one: in a batch they would be padded to the largest."""
+    """A detector; one with masks gives them too. Pictures of equal size go through it as one batch."""
 
     kind = "detection"
     parameters = ("weights", "num_classes")
@@ -189,14 +182,20 @@ class Detector(TorchvisionNet):
     def predict(self, pictures: Sequence[Image]) -> list[Any]:
         import torch
 
-        outputs = []
-        for picture in pictures:
-            image = torch.from_numpy(picture).permute(2, 0, 1).to(self.device).float().div(255)
+        inputs = [torch.from_numpy(picture).permute(2, 0, 1).float().div(255) for picture in pictures]
+        outputs: dict[int, Any] = {}
+        for indexes in groups([picture.shape for picture in pictures]):
             with torch.inference_mode():
-                output = self.model([image])[0]
-            finite(output["boxes"], self.spec)
-            outputs.append({key: output[key].cpu().numpy() for key in ("boxes", "scores", "labels")})
-        return outputs
+                found = self.model([inputs[index].to(self.device) for index in indexes])
+            outputs.update(zip(indexes, (self._output(one) for one in found), strict=True))
+        return [outputs[index] for index in range(len(pictures))]
+
+    def _output(self, found: Mapping[str, Tensor]) -> dict[str, Any]:
+        finite(found["boxes"], self.spec)
+        output = {key: found[key].cpu().numpy() for key in ("boxes", "scores", "labels")}
+        if "masks" in found:
+            output["masks"] = found["masks"][:, 0].gt(MASK_ABOVE).cpu().numpy()
+        return output
 
 
 class Segmenter(TorchvisionNet):
@@ -226,36 +225,22 @@ class Segmenter(TorchvisionNet):
         from torchvision.transforms import functional
 
         preset = self.entry.transforms()
-        outputs = []
+        inputs = []
         for picture in pictures:
             image = torch.from_numpy(picture).permute(2, 0, 1)
             if self._resize:
                 image = functional.resize(image, [self._resize], preset.interpolation, antialias=preset.antialias)
-            image = functional.normalize(image.to(self.device).float().div(255), preset.mean, preset.std)
-            with torch.inference_mode():
-                logits = self.model(image[None])["out"]
-                if logits.shape[1] != N_TRAIN_IDS:
-                    raise UserError(
-                        f"net {self.spec}: {logits.shape[1]} outputs, Cityscapes has {N_TRAIN_IDS} train ids"
-                    )
-                finite(logits, self.spec)
-                full = torch.nn.functional.interpolate(
-                    logits, picture.shape[:2], mode="bilinear", align_corners=False
-                )
-            outputs.append(full[0].argmax(0).to(torch.uint8).cpu().numpy())
-        return outputs
+            inputs.append(functional.normalize(image.float().div(255), preset.mean, preset.std))
+        logits = stacked(lambda batch: self.model(batch)["out"], inputs, self.device)
+        return [self._train_ids(one, picture.shape[:2]) for one, picture in zip(logits, pictures, strict=True)]
 
+    def _train_ids(self, logits: Tensor, size: tuple[int, ...]) -> Image:
+        """The best class of each pixel: logits (classes, h, w) scaled to the picture's size first."""
+        import torch
 
-def file_digest_of(path: str) -> str:
-    """Hex sha256 of a weights file."""
-    from pathlib import Path
-
-    return file_digest(Path(path))
-
-
-def finite(values: Tensor, net: str) -> None:
-    """Raise UserError when a network's output holds NaN or infinity: it would pass for a wrong answer."""
-    import torch
-
-    if not torch.isfinite(values).all():
-        raise UserError(f"net {net}: the output is not finite (NaN or infinity)")
+        if len(logits) != N_TRAIN_IDS:
+            raise UserError(f"net {self.spec}: {len(logits)} outputs, Cityscapes has {N_TRAIN_IDS} train ids")
+        finite(logits, self.spec)
+        full = torch.nn.functional.interpolate(logits[None], size, mode="bilinear", align_corners=False)
+        best: Image = full[0].argmax(0).to(torch.uint8).cpu().numpy()
+        return best

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from icm_bench.errors import UserError
-from icm_bench.weights import load_state
+from icm_bench.weights import fit, load_state
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -55,17 +55,7 @@ def build(name: str, entry: Any, weights: str, num_classes: int | None) -> nn.Mo
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eps = 0.0
-    try:
-        missing, unexpected = model.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        lines = [line.strip() for line in str(error).splitlines()[1:]] or [str(error)]
-        raise UserError(f"{weights}: does not fit torchvision's {name}: {lines[0]}") from error
-    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
-    if missing or unexpected:
-        raise UserError(
-            f"{weights}: does not fit torchvision's {name}: {len(missing)} tensors missing, "
-            f"{len(unexpected)} unknown (such as {(missing + unexpected)[0]!r})"
-        )
+    fit(model, state, weights, f"torchvision's {name}")
     return model
 
 

@@ -1,4 +1,4 @@
-"""COCO object detection: box AP with the semantics of pycocotools.
+"""COCO object detection: box AP (and mask AP, for nets with masks) with the semantics of pycocotools.
 
 ROOT/val2017/000000000139.jpg
 ROOT/annotations/instances_val2017.json
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from icm_bench.errors import UserError
 from icm_bench.task import Evidence, Sample
-from icm_bench.tasks._cocoeval import box_metrics
+from icm_bench.tasks._cocoeval import box_metrics, mask_metrics
 from icm_bench.tasks._data import DataTask, digest, read_json
 from icm_bench.tasks._nets import mini_names
 
@@ -29,17 +29,19 @@ _KEYS = ("images", "annotations", "categories")
 class Coco(DataTask):
     """COCO val2017 detection.
 
-    Evidence: at most 100 rows [x, y, w, h, score, category_id], best first, in pixels rounded to 0.01.
+    Evidence: at most 100 rows [x, y, w, h, score, category_id], best first, in pixels rounded to 0.01; a net with
+    masks adds each one's run lengths as COCO's compressed text.
     Metrics in percent: ``AP`` (mean over IoU 0.50:0.95 and categories), ``AP50``, ``AP75``, ``AP_small`` (area under
     32x32), ``AP_medium``, ``AP_large`` (over 96x96), ``AR_1``, ``AR_10``, ``AR_100`` (boxes per picture),
-    ``AR_small``, ``AR_medium``, ``AR_large``. Crowd regions are matched but never counted. An area range
-    without labels is left out.
+    ``AR_small``, ``AR_medium``, ``AR_large``; ``segm_AP`` and so on for masks. Crowd regions are matched but never
+    counted. An area range without labels is left out.
     """
 
     net_kind = "detection"
     metrics = (
         "AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large",
         "AR_1", "AR_10", "AR_100", "AR_small", "AR_medium", "AR_large",
+        "segm_AP", "segm_AP50", "segm_AP75", "segm_AP_small", "segm_AP_medium", "segm_AP_large",
     )  # fmt: skip
     mini_nets = mini_names("detection")
     default_nets = ("torchvision:fasterrcnn_resnet50_fpn",)
@@ -98,18 +100,31 @@ class Coco(DataTask):
         return truth
 
     def evidence(self, sample: Sample, output: Any) -> Evidence:
-        rows = sorted(
-            zip(output["scores"], output["boxes"], output["labels"], strict=True),
-            key=lambda row: -float(row[0]),
-        )
-        return [_row(score, box, label, sample.id) for score, box, label in rows[:MAX_BOXES]]
+        best = sorted(range(len(output["scores"])), key=lambda index: -float(output["scores"][index]))[:MAX_BOXES]
+        rows: list[list[Any]] = [
+            _row(output["scores"][index], output["boxes"][index], output["labels"][index], sample.id)
+            for index in best
+        ]
+        if "masks" in output:
+            for row, index in zip(rows, best, strict=True):
+                row.append(_run_lengths(output["masks"][index]))
+        return rows
 
     def score(self, evidence: Mapping[str, Evidence]) -> dict[str, float]:
-        """Box metrics in percent over the pictures in the evidence; ranges without labels are left out."""
+        """Metrics in percent over the pictures in the evidence; ranges without labels are left out."""
         order = self.known(evidence, (sample.id for sample in self._samples))
         truth = {key: self._truth[key] for key in order}
+        found = {key: evidence[key] for key in order}
         categories = [int(category["id"]) for category in self._labels["categories"]]
-        return box_metrics(truth, {key: evidence[key] for key in order}, categories)
+        scores = box_metrics(truth, found, categories)
+        if any(len(row) > 6 for rows in found.values() for row in rows):
+            scores |= mask_metrics(truth, found, categories, self._sizes)
+        return scores
+
+    @cached_property
+    def _sizes(self) -> dict[str, tuple[int, int]]:
+        """(height, width) of each picture, as the annotations say."""
+        return {str(image["id"]): (image["height"], image["width"]) for image in self._labels["images"]}
 
     def statistic(self, evidence: Mapping[str, Evidence]) -> Statistic:
         from icm_bench.tasks._resampled_ap import average_precision
@@ -130,3 +145,11 @@ def _row(score: Any, box: Any, label: Any, sample_id: str) -> list[float]:
         round(float(score), 6),
         int(label),
     ]
+
+
+def _run_lengths(mask: Any) -> str:
+    """COCO's compressed run lengths of a boolean (H, W) mask."""
+    import numpy as np
+    from pycocotools.mask import encode
+
+    return str(encode(np.asfortranarray(mask, dtype=np.uint8))["counts"].decode("ascii"))

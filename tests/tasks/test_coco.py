@@ -42,7 +42,7 @@ def task(tmp_path):
 
 def test_perfect_boxes_score_100(task):
     scores = task.score(perfect(task))
-    assert set(scores) == set(NAMES) == set(task.metrics)
+    assert set(scores) == set(NAMES) == {name for name in task.metrics if not name.startswith("segm_")}
     assert all(scores[key] == pytest.approx(100) for key in NAMES if key != "AR_1")
     assert task.main_metric == "AP"
 
@@ -104,33 +104,52 @@ def random_world(root, seed):
     return task, rows, evidence
 
 
+def with_masks(evidence):
+    """The same evidence with masks: each box but for its lower right quarter."""
+    from pycocotools.mask import encode
+
+    def counts(x, y, w, h):
+        mask = np.zeros((150, 200), np.uint8, order="F")
+        mask[round(y) : round(y + h), round(x) : round(x + w)] = 1
+        mask[round(y + h / 2) : round(y + h), round(x + w / 2) : round(x + w)] = 0
+        return encode(mask)["counts"].decode()
+
+    return {key: [[*row, counts(*row[:4])] for row in rows] for key, rows in evidence.items()}
+
+
+@pytest.mark.parametrize("kind", ["bbox", "segm"])
 @pytest.mark.parametrize("seed", range(6))
-def test_equal_to_pycocotools(tmp_path, seed, capsys):
+def test_equal_to_pycocotools(tmp_path, seed, kind, capsys):
+    """All twelve numbers of boxes, crowds and empty pictures among them, and the six of masks."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
     task, _, evidence = random_world(tmp_path, seed)
+    if kind == "segm":
+        evidence = with_masks(evidence)
     for subset in (evidence, dict(list(evidence.items())[3:8])):
         scores = task.score(subset)
         assert capsys.readouterr() == ("", "")
         labels = json.loads((tmp_path / "annotations" / "instances_val2017.json").read_text())
-        for annotation in labels["annotations"]:
-            annotation["id"] += 1  # pycocotools takes id 0 for "not matched"
         truth = COCO()
         truth.dataset = labels
         truth.createIndex()
         results = [
-            {"image_id": int(key), "bbox": row[:4], "score": row[4], "category_id": row[5]}
+            {"image_id": int(key), "score": row[4], "category_id": row[5]}
+            | ({"bbox": row[:4]} if kind == "bbox" else {"segmentation": {"size": [150, 200], "counts": row[6]}})
             for key, rows in subset.items()
             for row in rows
         ]
-        reference = COCOeval(truth, truth.loadRes(results), "bbox")
+        reference = COCOeval(truth, truth.loadRes(results), kind)
         reference.params.imgIds = [int(key) for key in subset]
         reference.evaluate()
         reference.accumulate()
         reference.summarize()
         capsys.readouterr()
         expected = {key: 100 * value for key, value in zip(NAMES, reference.stats, strict=True) if value > -1}
+        if kind == "segm":
+            expected = {f"segm_{key}": value for key, value in expected.items() if key.startswith("AP")}
+            scores = {key: value for key, value in scores.items() if key.startswith("segm_")}
         assert scores == pytest.approx(expected, abs=1e-9)
         assert set(scores) == set(expected)
 

@@ -32,14 +32,19 @@ def coco(root, images, annotations, categories=(1, 3, 90)):
         "images": [{"id": n, "file_name": f"{n:012}.png", "width": 200, "height": 150} for n in images],
         "annotations": [
             {"id": n, "image_id": image, "category_id": category, "bbox": box, "area": box[2] * box[3],
-             "iscrowd": crowd, "segmentation": []}
-            for n, (image, category, box, crowd) in enumerate(annotations)
+             "iscrowd": crowd, "segmentation": [_outline(*box)]}
+            for n, (image, category, box, crowd) in enumerate(annotations, 1)  # pycocotools: id 0 is "not matched"
         ],
         "categories": [{"id": n, "name": str(n)} for n in categories],
     }  # fmt: skip
     (root / "annotations").mkdir(parents=True, exist_ok=True)
     (root / "annotations" / "instances_val2017.json").write_text(json.dumps(labels))
     return root
+
+
+def _outline(x, y, w, h):
+    """The polygon of a box."""
+    return [x, y, x + w, y, x + w, y + h, x, y + h]
 
 
 def cityscapes(root, labels, kind="labelTrainIds", city="town"):

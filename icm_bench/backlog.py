@@ -64,7 +64,8 @@ def _unit(key: str, draft: _Draft) -> Unit:
     wants = tuple(Want(subject, sample, tuple(betas)) for (subject, _), (sample, betas) in draft.wants.items())
     betas = tuple(sorted(draft.betas, key=lambda beta: -1.0 if beta is None else beta))
     return Unit(
-        key, draft.cell.coder, draft.cell.rate, draft.picture, draft.sample, betas, frozenset(draft.measure),
+        key, draft.cell.coder, draft.cell.subject, draft.cell.rate, draft.picture, draft.sample, betas,
+        frozenset(draft.measure),
         wants=wants,
         cells=tuple(dict.fromkeys(draft.cells)),
     )  # fmt: skip

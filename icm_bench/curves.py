@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from icm_bench.bdrate import Curve
 from icm_bench.errors import UserError
-from icm_bench.selection import PLAIN_COLUMNS, complete, lossless, matches
+from icm_bench.selection import BPP_INPUT, PLAIN_COLUMNS, complete, lossless, matches
 from icm_bench.spec import format_spec, parse_spec
+from icm_bench.task import ORIG
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +51,11 @@ class Group:
         return not (self.rows["higher_is_better"].astype(str).str.lower() == "false").any()
 
     @property
+    def bits(self) -> str:
+        """The column of the rate axis."""
+        return bits_column(self.rows)
+
+    @property
     def metrics(self) -> list[str]:
         """All metric columns of the task, the main one first, then in the task's own order."""
         declared = [name for name in (self.main_metric, *_declared(self.task)) if name]
@@ -72,20 +78,21 @@ class Group:
 
 @dataclass(frozen=True)
 class Series:
-    """One curve: the points of a method, and of one beta where it has them, by rising bpp."""
+    """One curve: the points of a method, and of one beta where it has them, by rising bits (a column of rows)."""
 
     method: str
     label: str
     beta: float | None
     rows: pd.DataFrame
+    bits: str = "bpp"
 
     def curve(self, column: str) -> Curve:
         """Bits per pixel against a column; points that lack either are left out."""
         import numpy as np
 
-        points = self.rows[["bpp", column]].astype(float)
+        points = self.rows[[self.bits, column]].astype(float)
         kept = points[np.isfinite(points).all(axis=1)]
-        return Curve(tuple(kept["bpp"].tolist()), tuple(kept[column].tolist()))
+        return Curve(tuple(kept[self.bits].tolist()), tuple(kept[column].tolist()))
 
 
 def groups(rows: pd.DataFrame) -> list[Group]:
@@ -116,8 +123,14 @@ def _declared(task: str) -> tuple[str, ...]:
     return names
 
 
-def one_axis(rows: pd.DataFrame, what: str) -> None:
-    """Refuse to put rows on one rate axis that do not belong there. Raises UserError saying why."""
+def bits_column(rows: pd.DataFrame) -> str:
+    """The column of the rate axis: bits per original pixel, or what the profile of the rows is reported in."""
+    profiles = set(rows["profile"].dropna()) if "profile" in rows.columns else set()
+    return BPP_INPUT if profiles and ORIG not in profiles else "bpp"
+
+
+def one_kind(rows: pd.DataFrame, what: str) -> None:
+    """Refuse rows of two profiles, or of real and estimated bits, side by side. Raises UserError saying why."""
     coded = rows[~lossless(rows)]
     for column, why in _ONE_AXIS.items():
         found = sorted(coded[column].dropna().astype(str).unique())
@@ -125,6 +138,12 @@ def one_axis(rows: pd.DataFrame, what: str) -> None:
             choice = f"--{column.replace('_', '-')} {found[0]}"
             both = " and ".join(found)
             raise UserError(f"{what}: {both} do not share an axis ({why}): choose one, as with {choice}")
+
+
+def one_axis(rows: pd.DataFrame, what: str) -> None:
+    """Refuse to put rows on one rate axis that do not belong there. Raises UserError saying why."""
+    one_kind(rows, what)
+    coded = rows[~lossless(rows)]
     complete = coded[(coded["n_failed"].fillna(0) == 0) & coded["bpp"].notna()]
     pixels = sorted(complete["pixels_orig"].dropna().unique())
     if len(pixels) > 1:
@@ -146,13 +165,15 @@ def series(rows: pd.DataFrame) -> list[Series]:
     """All curves of a group's coded rows, by method and beta, without the lossless ones."""
     import pandas as pd
 
-    coded = rows[~lossless(rows) & rows["bpp"].notna()]
+    bits = bits_column(rows)
+    coded = rows[~lossless(rows) & rows[bits].notna()]
     labels = method_labels(coded)
     made = []
     keys = ["method", "checkpoint", "beta"]
     for (method, checkpoint, beta), part in coded.groupby(keys, dropna=False, sort=True):
         label = labels[(str(method), _text(checkpoint))]
-        made.append(Series(str(method), label, None if pd.isna(beta) else float(beta), part.sort_values("bpp")))
+        at = None if pd.isna(beta) else float(beta)
+        made.append(Series(str(method), label, at, part.sort_values(bits), bits))
     return made
 
 
@@ -196,8 +217,9 @@ def find_series(all_series: Iterable[Series], wanted: str) -> Series:
         known = ", ".join(dict.fromkeys(s.method for s in every)) or "none"
         raise UserError(f"no curve {wanted!r} here: there are {known}")
     if len(found) == 1 or ("*" in method and len({s.beta for s in found}) == 1):
-        pooled = pd.concat([s.rows for s in found]).sort_values("bpp")
-        return found[0] if len(found) == 1 else Series(wanted, wanted, found[0].beta, pooled)
+        first = found[0]
+        pooled = pd.concat([s.rows for s in found]).sort_values(first.bits)
+        return first if len(found) == 1 else Series(wanted, wanted, first.beta, pooled, first.bits)
     names = [s.method if s.beta is None else f"{s.method}@{s.beta:g}" for s in found]
     raise UserError(f"{wanted!r} names {len(found)} curves: say which one of {', '.join(dict.fromkeys(names))}")
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from icm_bench.errors import UserError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _APPLICATION = 0x49434D42  # "ICMB"
 _BUSY_S = 60.0
 _SCHEMA = """
@@ -22,9 +22,11 @@ CREATE TABLE makers (id INTEGER PRIMARY KEY, method TEXT, checkpoint TEXT, prove
     UNIQUE (method, checkpoint, provenance));
 CREATE TABLE streams (id INTEGER PRIMARY KEY, key TEXT UNIQUE NOT NULL, maker INTEGER, session INTEGER, rate
 REAL,
-    picture TEXT, profile TEXT, width INTEGER, height INTEGER, n_bytes INTEGER, encode_s REAL, data BLOB);
+    picture TEXT, profile TEXT, width INTEGER, height INTEGER, n_bytes INTEGER, encode_s REAL, data BLOB,
+    pixels_orig INTEGER, pixels_seen INTEGER);
 CREATE TABLE decodes (stream INTEGER, beta REAL, session INTEGER, n_bytes INTEGER, layer_bytes TEXT,
-    squared_error INTEGER, ms_ssim REAL, decode_s REAL, PRIMARY KEY (stream, beta)) WITHOUT ROWID;
+    squared_error INTEGER, ms_ssim REAL, decode_s REAL, bits_estimated REAL, PRIMARY KEY (stream, beta)) WITHOUT
+    ROWID;
 CREATE TABLE subjects (id INTEGER PRIMARY KEY, task TEXT, net TEXT, UNIQUE (task, net));
 CREATE TABLE evidence (stream INTEGER, subject INTEGER, beta REAL, sample TEXT, session INTEGER, predict_s
 REAL,
@@ -37,6 +39,15 @@ CREATE TABLE cells (key TEXT PRIMARY KEY, version TEXT, n_failed INTEGER, member
 REAL,
     subject TEXT, row TEXT NOT NULL);
 """
+#: What turns a store of each version into one of the next.
+_STEPS = {
+    1: (
+        "ALTER TABLE streams ADD COLUMN pixels_orig INTEGER",
+        "ALTER TABLE streams ADD COLUMN pixels_seen INTEGER",
+        "ALTER TABLE decodes ADD COLUMN bits_estimated REAL",
+        "UPDATE streams SET pixels_orig = width * height, pixels_seen = width * height",
+    )
+}
 
 
 class Database:
@@ -59,11 +70,15 @@ class Database:
         if self._version() != SCHEMA_VERSION:
             self._journal()
             with self.transaction():
-                if self._version() == 0:
+                version = self._version()  # again: another process may have been here first
+                if version == 0:
                     for statement in _SCHEMA.split(";\n"):
                         self.db.execute(statement)
                     self.db.execute(f"PRAGMA application_id={_APPLICATION}")
-                    self.db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+                for step in range(version, SCHEMA_VERSION) if version else ():
+                    for statement in _STEPS[step]:
+                        self.db.execute(statement)
+                self.db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     def _journal(self) -> None:
         # Switching to WAL does not honour the busy timeout, so that two first runs could meet here.

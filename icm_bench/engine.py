@@ -149,7 +149,8 @@ class _Crew:
             self.again.append(unit)
         else:
             status = worker.process.exitcode
-            text = f"WorkerDied: a worker ended with status {status}, {_TRIES} times with this unit"
+            advice = " (killed, perhaps for its memory: --batch 1, --workers 1)" if status == -signal.SIGKILL else ""
+            text = f"WorkerDied: a worker ended with status {status}, {_TRIES} times with this unit{advice}"
             result = UnitResult(unit.key, failures=(Failure("worker", text),))
         self.hire()
         return result

@@ -26,3 +26,8 @@ def parse_grid(text: str, option: str) -> tuple[float, ...]:
         return tuple(round(start + index * step, 10) for index in range(count))
     except (ValueError, ZeroDivisionError):
         raise UserError(f'{option} {text!r}: expected numbers such as "0,1,2" or "start:stop:step"') from None
+
+
+def optional_grid(text: str, option: str) -> tuple[float, ...] | None:
+    """``parse_grid``, or None for an empty text: the default."""
+    return parse_grid(text, option) if text else None

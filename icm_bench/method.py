@@ -124,6 +124,17 @@ class Method(ABC):
         """Checkpoints and parameters that the whole grid over this many tasks needs."""
         return Footprint()
 
+    def coded_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(height, width) that is really coded of a picture of this (height, width): smaller where it is scaled."""
+        return size
+
+    def estimated_bits(self, bitstream: Bitstream) -> dict[str, float] | None:
+        """Bits of each layer by the entropy model's likelihoods; None for a codec that cannot tell.
+
+        Literature that never writes a stream reports these. They stand beside the real bytes, never in their place.
+        """
+        return None
+
     def provenance(self) -> dict[str, Any]:
         """What a row must say beside spec and checkpoint: program, version, exact command, nets seen in training."""
         return {}

@@ -9,39 +9,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from icm_bench import registry
+from icm_bench import devices, registry
 from icm_bench.bitstream import quantise_rate
 from icm_bench.datasets import task_of
 from icm_bench.errors import UserError
 from icm_bench.method import Beta, Method
+from icm_bench.request import Request, betas_of, rates_of
+from icm_bench.request import methods as methods_of
+from icm_bench.request import weights as weights_of
 from icm_bench.store import Store
-from icm_bench.task import Net, Sample, Task
+from icm_bench.task import ORIG, Net, Sample, Task
 from icm_bench.units import Coder, Context, Subject
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a user asks for. None takes the method's or task's own default; limit keeps the first pictures
-    only.
-
-    weights: one file per net, in their order. aux_rates: rates of the second layer, for methods with a parameter
-    ``aux_rate``. reference: the method that gives the uncompressed line, or
-    None.
-    """
-
-    methods: tuple[str, ...]
-    tasks: tuple[str, ...]
-    nets: tuple[str, ...] = ()
-    weights: tuple[str, ...] = ()
-    rates: tuple[float, ...] | None = None
-    betas: tuple[float, ...] | None = None
-    aux_rates: tuple[float, ...] | None = None
-    data: str | None = None
-    limit: int | None = None
-    reference: str | None = "identity"
-    device: str = "cpu"
-    seed: int = 0
-    profile: str = "orig"
 
 
 @dataclass(frozen=True)
@@ -101,7 +79,10 @@ class Plan:
     def coding(self, cell: Cell) -> str:
         """What the streams of a cell share, as the text their keys are made from."""
         coder = self.context.coders[cell.coder]
-        return json.dumps([coder.key, coder.checkpoint, cell.rate, self.context.profile])
+        profile = self.context.profile
+        if profile != ORIG:  # each task has its own view of a picture
+            profile = f"{profile} {self.corpora[cell.subject].task.name}"
+        return json.dumps([coder.key, coder.checkpoint, cell.rate, profile])
 
     def stream_keys(self, cell: Cell) -> list[str]:
         """The key of each picture's stream, in the corpus's order."""
@@ -136,43 +117,31 @@ def build(request: Request, store: Store) -> Plan:
     for what, given in (("--method", request.methods), ("--task", request.tasks)):
         if not given:
             raise UserError(f"nothing to run: {what} is missing (icm-bench list shows what there is)")
-    methods = _unique([made for spec in request.methods for made in _variants(spec, request.aux_rates)])
+    devices.check(request.device)
+    methods = methods_of(request)
     corpora, nets, subjects = _subjects(request, store)
     reference = None if request.reference is None else registry.method(request.reference)
     if reference is not None and reference not in methods and any(net is not None for net in nets):
         methods.insert(0, reference)
     coders = tuple(Coder(_method_key(method), method.spec, method.checkpoint_id) for method in methods)
-    context = Context(coders, tuple(subjects), request.device, request.seed, request.profile)
+    context = Context(coders, tuple(subjects), request.device, request.seed, request.profile, request.batch)
     plan = Plan(request, context, methods, corpora, nets)
     if request.betas is not None and all(method.betas == (None,) for method in methods):
         raise UserError(f"--betas: {', '.join(request.methods)} has no trade-off beta; leave it out")
     for coder, method in enumerate(methods):
         is_extra = method is reference
-        rates = method.rate.points if is_extra or request.rates is None else _rates(method, request.rates)
+        rates = method.rate.points if is_extra or request.rates is None else rates_of(method, request.rates)
         _add_cells(plan, coder, rates, is_extra)
     if all(plan.methods[cell.coder] is reference for cell in plan.cells) and plan.refusals:
         raise UserError("; ".join(f"{r.method} cannot be used for {r.task}: {r.reason}" for r in plan.refusals))
     return plan
 
 
-def _variants(spec: str, aux_rates: tuple[float, ...] | None) -> list[Method]:
-    """The method of a spec, once for each rate of its second layer where that was asked for."""
-    method = registry.method(spec)
-    if aux_rates is None:
-        return [method]
-    if not any(f.name == "aux_rate" for f in dataclasses.fields(method)):
-        raise UserError(f"--aux-rates: {method.spec} has no second layer with a rate of its own; leave it out")
-    try:
-        return [dataclasses.replace(method, aux_rate=rate) for rate in aux_rates]  # type: ignore[call-arg]
-    except ValueError as error:
-        raise UserError(f"--aux-rates: {error}") from error
-
-
 def _add_cells(plan: Plan, coder: int, rates: Sequence[float], is_extra: bool) -> None:
     method, request = plan.methods[coder], plan.request
     betas: tuple[Beta, ...] = method.betas
     if request.betas is not None and method.betas != (None,):
-        betas = _betas(request.betas)
+        betas = betas_of(request.betas)
     usable = []
     for index, corpus in enumerate(plan.corpora):
         reason = method.supports(corpus.task.name)
@@ -199,7 +168,7 @@ def _subjects(request: Request, store: Store) -> tuple[list[Corpus], list[Net | 
     """Every (task, net), with the pictures of the task. A net given by name goes to each task that takes
     it.
     """
-    weights = _weights(request)
+    weights = weights_of(request)
     corpora: list[Corpus] = []
     nets: list[Net | None] = []
     subjects: list[Subject] = []
@@ -207,9 +176,12 @@ def _subjects(request: Request, store: Store) -> tuple[list[Corpus], list[Net | 
     taken: set[str] = set()
     for spec in dict.fromkeys(request.tasks):
         task = task_of(spec, request.data)
+        if request.profile not in task.profiles:
+            known = ", ".join(task.profiles)
+            raise UserError(f"--profile {request.profile}: task {task.name} has no such profile, it has {known}")
         corpus = _corpus(task, request.limit, store)
         found: list[tuple[str | None, Net | None]] = []
-        for name in request.nets or task.nets:
+        for name in request.nets or task.nets_under(request.profile):
             try:
                 found.append((name, task.net(name, weights.get(name))))
                 taken.add(name)
@@ -229,15 +201,6 @@ def _subjects(request: Request, store: Store) -> tuple[list[Corpus], list[Net | 
         if name not in taken:
             raise reason
     return corpora, nets, subjects
-
-
-def _weights(request: Request) -> dict[str, str]:
-    if len(request.weights) not in (0, len(request.nets)):
-        raise UserError(
-            f"--weights: {len(request.weights)} given for {len(request.nets)} --net; "
-            f"give one for each, in their order"
-        )
-    return dict(zip(request.nets, request.weights, strict=False))
 
 
 def _corpus(task: Task, limit: int | None, store: Store) -> Corpus:
@@ -268,21 +231,3 @@ def _task_key(task: Task) -> str:
     """Name, parameters and the data's content; where the data lies makes no difference."""
     params = {f.name: getattr(task, f.name) for f in dataclasses.fields(task) if f.name != "data"}
     return json.dumps([task.name, task.fingerprint, params], sort_keys=True, default=repr)
-
-
-def _rates(method: Method, rates: Iterable[float]) -> tuple[float, ...]:
-    for rate in rates:
-        if reason := method.rate.reason_against(rate):
-            raise UserError(f"--rates: {method.spec}: {reason}")
-    return tuple(_unique(list(rates)))
-
-
-def _betas(betas: Iterable[float]) -> tuple[Beta, ...]:
-    for beta in betas:
-        if not 0 <= beta <= 1:
-            raise UserError(f"--betas: {beta:g} is outside 0 .. 1 (1: for machines, 0: for the eye)")
-    return tuple(_unique(list(betas)))
-
-
-def _unique(values: list) -> list:
-    return list(dict.fromkeys(values))

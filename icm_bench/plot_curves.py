@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from icm_bench import plot_labels, plot_style
 from icm_bench.curves import Group, Series, beta_label, series, short_spec
 from icm_bench.errors import UserError
 from icm_bench.plot_labels import Name
-from icm_bench.selection import lossless
+from icm_bench.selection import BPP_INPUT, lossless
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: More names than this go to a legend at once.
 _MOST_LABELS = 12
 _DOTS = (0, (1, 1.6))
+#: What the rate axis is called, by the column it shows.
+_RATES = {"bpp": "rate (bits per pixel", BPP_INPUT: "rate (bits per input pixel, mean over pictures"}
 
 #: Colour and marker by method.
 Looks = dict[str, tuple[str, str]]
@@ -70,8 +72,8 @@ def against_rate(group: Group, column: str, looks: Looks, look: Look) -> Figure 
     if not every:
         return None
     figure, axes = plot_style.new_figure(look.width)
-    bits = [value for one in every for value in one.rows["bpp"]]
-    plot_style.rate_axis(axes, min(bits), max(bits))
+    bits = [value for one in every for value in one.rows[one.bits]]
+    plot_style.rate_axis(axes, (min(bits), max(bits)), _RATES[every[0].bits])
     drawn = _Drawn(axes)
     for curves in _by_method(every):
         _family(drawn, curves, column, looks[curves[0].method], look)
@@ -89,7 +91,7 @@ def _family(drawn: _Drawn, curves: list[Series], column: str, look_of: tuple[str
     colour, marker = look_of
     bold = _bold_betas(curves, look.beta)
     for one in curves:
-        x, y = one.rows["bpp"], one.rows[column]
+        x, y = one.rows[one.bits], one.rows[column]
         if one.beta in bold:
             face = "white" if one.beta != max(bold, key=lambda beta: beta or 0.0) else colour
             (line,) = drawn.axes.plot(x, y, color=colour, marker=marker, markerfacecolor=face, zorder=3)
@@ -108,12 +110,13 @@ def _family(drawn: _Drawn, curves: list[Series], column: str, look_of: tuple[str
 def _jumps(curves: list[Series], column: str) -> list[tuple[float, float, list[float], list[float]]]:
     """Where the bits change from one beta to the next at one rate setting: both betas, bpp and values."""
     made = []
+    bits = curves[0].bits
     ordered = sorted(((one.beta, one.rows) for one in curves if one.beta is not None), key=lambda pair: pair[0])
     for (first, rows), (second, next_rows) in pairwise(ordered):
         both = rows.merge(next_rows, on="rate", suffixes=("_a", "_b"))
         for _, row in both.iterrows():
-            if abs(row["bpp_a"] - row["bpp_b"]) > 1e-9:
-                pair = [row["bpp_a"], row["bpp_b"]], [row[f"{column}_a"], row[f"{column}_b"]]
+            if abs(row[f"{bits}_a"] - row[f"{bits}_b"]) > 1e-9:
+                pair = [row[f"{bits}_a"], row[f"{bits}_b"]], [row[f"{column}_a"], row[f"{column}_b"]]
                 made.append((first, second, *pair))
     return made
 
@@ -163,7 +166,7 @@ def _rate_lines(drawn: _Drawn, curves: list[Series], metric: str, look_of: tuple
 
     colour, marker = look_of
     rows = pd.concat([one.rows for one in curves])
-    order = rows.groupby("rate")["bpp"].max().sort_values().index
+    order = rows.groupby("rate")[curves[0].bits].max().sort_values().index
     for rank, rate in enumerate(order):
         line_rows = rows[rows["rate"] == rate].sort_values("beta")
         shade = plot_style.lighter(colour, 0.6 * (1 - rank / max(len(order) - 1, 1)))
@@ -215,7 +218,7 @@ def _mark_partial(drawn: _Drawn, one: Series, column: str) -> None:
     partial = one.rows[one.rows["n_failed"].fillna(0) > 0]
     if len(partial):
         looks: dict[str, Any] = {"color": plot_style.INK, "marker": "x", "markersize": 5.5, "linestyle": ""}
-        drawn.axes.plot(partial["bpp"], partial[column], zorder=5, **looks)
+        drawn.axes.plot(partial[one.bits], partial[column], zorder=5, **looks)
         drawn.sign("some pictures failed", **looks)
 
 
@@ -224,7 +227,7 @@ def _with(one: Series, column: str) -> Series:
     import numpy as np
 
     kept = one.rows[np.isfinite(one.rows[column].astype(float))]
-    return Series(one.method, one.label, one.beta, kept)
+    return replace(one, rows=kept)
 
 
 def _by_method(every: list[Series]) -> list[list[Series]]:

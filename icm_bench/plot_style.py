@@ -132,12 +132,12 @@ def plain_numbers(axis: Axis) -> None:
     axis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
-def rate_axis(axes: Axes, low: float, high: float) -> None:
-    """Bits per pixel, logarithmic with plain numbers, a little wider than its points."""
+def rate_axis(axes: Axes, span: tuple[float, float], name: str) -> None:
+    """Bits per pixel, logarithmic with plain numbers, a little wider than its points. span: lowest and highest."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     axes.set_xscale("log")
-    left, right = low / 1.15, high * 1.25
+    left, right = span[0] / 1.15, span[1] * 1.25
     axes.set_xlim(left, right)
     ticks = [m * 10.0**e for e in range(-4, 3) for m in (1, 2, 5) if left <= m * 10.0**e <= right]
     if len(ticks) < 3:
@@ -145,7 +145,7 @@ def rate_axis(axes: Axes, low: float, high: float) -> None:
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.set_xlabel("rate (bits per pixel, log scale)")
+    axes.set_xlabel(f"{name}, log scale)")
 
 
 def legend_below(figure: Figure, entries: dict[str, Line2D]) -> None:

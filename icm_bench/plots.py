@@ -47,6 +47,7 @@ def draw(rows: pd.DataFrame, look: Look | None = None) -> list[Plot]:
         for first, *others in same_pictures.values():
             # Quality does not depend on the net: one figure for all nets that saw the same pictures.
             every = pd.concat([group.rows for group in (first, *others)])
+            one_axis(every, first.data)
             every = every.drop_duplicates(["method", "checkpoint", "rate", "beta"])
             pictures = Group(first.task, None, first.data, every, slug_of(first.task, None))
             figure = against_rate(pictures, "psnr_mean", looks, look)

@@ -13,17 +13,23 @@ from icm_bench.store import Store, unpack
 
 @dataclass(frozen=True)
 class Record:
-    """One picture of a cell. n_bytes: what a receiver needs; squared_error over its 3 n_pixels values."""
+    """One picture of a cell. n_bytes: what a receiver needs; squared_error over 3 pixels_seen values.
+
+    n_pixels: of the original; pixels_seen: of what is compared and shown to nets; coded: (height, width) coded.
+    """
 
     sample: str
     n_bytes: int
     n_pixels: int
+    pixels_seen: int
+    coded: tuple[int, int]
     squared_error: int
     ms_ssim: float | None
     encode_s: float
     decode_s: float
     predict_s: float
     layer_bytes: dict[str, int]
+    bits_estimated: float | None
     maker: int
     session: int
     evidence: Any = None
@@ -31,7 +37,7 @@ class Record:
     @property
     def psnr(self) -> float | None:
         """PSNR in dB; None for a picture without error."""
-        return metrics.psnr(self.squared_error, 3 * self.n_pixels)
+        return metrics.psnr(self.squared_error, 3 * self.pixels_seen)
 
 
 @dataclass(frozen=True)
@@ -67,8 +73,9 @@ def read(store: Store, where: Where) -> list[Record]:
     decodes = {
         row[0]: row[1:]
         for row in store.query(
-            "SELECT s.key, d.n_bytes, s.width * s.height, d.squared_error, d.ms_ssim, s.encode_s, d.decode_s,"
-            " d.layer_bytes, s.maker, d.session FROM streams s JOIN decodes d ON d.stream=s.id AND d.beta=?"
+            "SELECT s.key, d.n_bytes, s.pixels_orig, s.pixels_seen, s.height, s.width, d.squared_error, d.ms_ssim,"
+            " s.encode_s, d.decode_s, d.layer_bytes, d.bits_estimated, s.maker, d.session"
+            " FROM streams s JOIN decodes d ON d.stream=s.id AND d.beta=?"
             f" {among}",
             where.beta, told,
         )
@@ -88,12 +95,13 @@ def read(store: Store, where: Where) -> list[Record]:
         predicted = seen.get((key, sample)) if where.has_net else (0.0, 0, None)
         if decode is None or predicted is None:
             continue
-        n_bytes, n_pixels, squared_error, ms_ssim, encode_s, decode_s, layer_bytes, maker, session = decode
+        n_bytes, n_pixels, seen_pixels, height, width, squared_error, ms_ssim, encode_s, decode_s = decode[:9]
+        layer_bytes, bits_estimated, maker, session = decode[9:]
         predict_s, predicted_in, data = predicted
         found.append(
             Record(
-                sample, n_bytes, n_pixels, squared_error, ms_ssim, encode_s, decode_s, predict_s,
-                json.loads(layer_bytes), maker, max(session, predicted_in),
+                sample, n_bytes, n_pixels, seen_pixels, (height, width), squared_error, ms_ssim, encode_s, decode_s,
+                predict_s, json.loads(layer_bytes), bits_estimated, maker, max(session, predicted_in),
                 None if data is None else unpack(data),
             )
         )  # fmt: skip

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icm_bench import __version__, metrics
+from icm_bench.method import Method
 from icm_bench.plan import Cell, Plan, stream_keys
 from icm_bench.records import Record, Where, read, where_of
 from icm_bench.store import Store, beta_out
@@ -105,7 +106,7 @@ def finish(store: Store, plan: Plan, index: int) -> Row:
     where = Where(members, plan.coding(cell), beta_out(cell.beta), subject)
     found = read(store, where)
     errors = {} if len(found) == len(members) else _errors(store, where, {one.sample for one in found})
-    row = _identity(plan, cell) | _counts(found, len(members))
+    row = _identity(plan, cell) | _counts(found, len(members), plan.methods[cell.coder])
     try:
         row |= _score(plan, cell, {one.sample: one.evidence for one in found} if where.has_net else {})
     except Exception as error:
@@ -160,11 +161,14 @@ def _label(task: Task, limit: int | None) -> str:
     return f"{task.label}, the first {limit} only"
 
 
-def _counts(found: list[Record], n_expected: int) -> Row:
-    """Raw sums, then what follows from them. psnr_mean leaves out pictures without any error (n_exact of
-    them).
+def _counts(found: list[Record], n_expected: int, method: Method) -> Row:
+    """Raw sums, then what follows from them. psnr_mean leaves out pictures without any error (n_exact of them).
+
+    pixels_orig: of the files; pixels_coded: that the codec really coded, padding and scaling included; pixels_input:
+    that were compared and shown to nets (the same as pixels_orig but under a profile that resizes).
     """
     n_bytes, n_pixels = sum(one.n_bytes for one in found), sum(one.n_pixels for one in found)
+    seen, coded = sum(one.pixels_seen for one in found), sum(math.prod(method.coded_size(one.coded)) for one in found)
     squared = sum(one.squared_error for one in found)
     layers: dict[str, int] = {}
     for one in found:
@@ -177,20 +181,31 @@ def _counts(found: list[Record], n_expected: int) -> Row:
         "n_exact": sum(one.squared_error == 0 for one in found),
         "n_ms_ssim": sum(one.ms_ssim is not None for one in found),
         "pixels_orig": n_pixels,
-        "pixels_coded": n_pixels,
+        "pixels_coded": coded,
+        "pixels_input": seen,
         "n_bytes": n_bytes,
         "layer_bytes": layers,
         "squared_error": squared,
         "bpp": metrics.bpp(n_bytes, n_pixels) if n_pixels else None,
         "bpp_mean": metrics.bpp_mean([one.n_bytes for one in found], [one.n_pixels for one in found]),
+        "bpp_coded": metrics.bpp(n_bytes, coded) if coded else None,
+        "bpp_input": metrics.bpp(n_bytes, seen) if seen else None,
+        "bpp_input_mean": metrics.bpp_mean([one.n_bytes for one in found], [one.pixels_seen for one in found]),
+        "bpp_estimated_mean": _estimated(found),
         "psnr_mean": metrics.mean(one.psnr for one in found),
-        "psnr_global": metrics.psnr(squared, 3 * n_pixels) if n_pixels else None,
+        "psnr_global": metrics.psnr(squared, 3 * seen) if seen else None,
         "ms_ssim_mean": metrics.mean(one.ms_ssim for one in found),
         "encode_s": math.fsum(one.encode_s for one in found),
         "decode_s": math.fsum(one.decode_s for one in found),
         "predict_s": math.fsum(one.predict_s for one in found),
         "score": None,
     }
+
+
+def _estimated(found: list[Record]) -> float | None:
+    """Mean over pictures of estimated bits per input pixel; None unless the codec told them of every picture."""
+    bits = [(one.bits_estimated, one.pixels_seen) for one in found if one.bits_estimated is not None]
+    return metrics.mean(value / pixels for value, pixels in bits) if len(bits) == len(found) else None
 
 
 def _score(plan: Plan, cell: Cell, seen: Mapping[str, Any]) -> Row:

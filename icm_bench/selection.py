@@ -13,9 +13,11 @@ from icm_bench.spec import parse_spec
 if TYPE_CHECKING:
     import pandas as pd
 
+#: The rate of profiles that resize pictures first: the mean over pictures of bits per pixel of what they made.
+BPP_INPUT = "bpp_input_mean"
 #: Columns of a row that tables and plots read as numbers; those absent count as empty.
 _NUMBERS = (
-    "rate", "beta", "n_pictures", "n_expected", "n_failed", "pixels_orig", "n_bytes", "bpp", "psnr_mean",
+    "rate", "beta", "n_pictures", "n_expected", "n_failed", "pixels_orig", "n_bytes", "bpp", BPP_INPUT, "psnr_mean",
     "ms_ssim_mean", "encode_s", "decode_s", "score", "checkpoints", "parameters",
 )  # fmt: skip
 #: Columns that they read as text.
@@ -26,7 +28,8 @@ _TEXTS = (
 #: Further columns of a row.
 _OTHERS = (
     "key", "n_exact", "n_ms_ssim", "n_workers", "n_sessions", "method_name", "layer_bytes", "squared_error",
-    "bpp_mean", "bpp_coded", "bpp_input", "psnr_global", "pixels_coded", "pixels_input", "predict_s",
+    "bpp_mean", "bpp_coded", "bpp_input", "bpp_estimated_mean",
+    "psnr_global", "pixels_coded", "pixels_input", "predict_s",
     "lossless", "higher_is_better", "task_spec", "net_fingerprint", "errors", "method_provenance", "version",
     "commit", "python", "libraries", "machine", "device", "threads", "seed", "utc",
 )  # fmt: skip

@@ -95,7 +95,7 @@ class Store(Database):
             maker = self._id("makers", (s.method, s.checkpoint, json.dumps(s.provenance, sort_keys=True)))
             self.db.execute(
                 "INSERT OR IGNORE INTO streams (key, maker, session, rate, picture, profile, width, height,"
-                " n_bytes, encode_s, data) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                " n_bytes, encode_s, data, pixels_orig, pixels_seen) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 (
                     key,
                     maker,
@@ -108,15 +108,17 @@ class Store(Database):
                     len(s.data),
                     s.encode_s,
                     s.data,
+                    s.pixels_orig,
+                    s.pixels_seen,
                 ),
             )
         row = self.db.execute("SELECT id FROM streams WHERE key=?", (key,)).fetchone()
         for d in result.decodes:
             self.db.execute(
-                "INSERT OR IGNORE INTO decodes VALUES (?,?,?,?,?,?,?,?)",
+                "INSERT OR IGNORE INTO decodes (stream, beta, session, n_bytes, layer_bytes, squared_error, ms_ssim,"
+                " decode_s, bits_estimated) VALUES (?,?,?,?,?,?,?,?,?)",
                 (row[0], beta_out(d.beta), session, d.n_bytes, json.dumps(d.layer_bytes), d.squared_error,
-                 d.ms_ssim,
-                 d.decode_s),
+                 d.ms_ssim, d.decode_s, d.bits_estimated),
             )  # fmt: skip
         for e in result.evidence:
             self.db.execute(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from icm_bench.bdrate import Delta
+from icm_bench.selection import BPP_INPUT
 from icm_bench.tables import Comparison, Table
 
 if TYPE_CHECKING:
@@ -25,10 +26,12 @@ _HEADS = {
     "beta": "β",
     "rate_kind": "bits",
     "bpp": "bpp",
+    BPP_INPUT: "mean bpp of the input",
 }
-_DECIMALS = {"bpp": 3, "psnr": 2, "ms_ssim": 4, "encode_ms": 0, "decode_ms": 0, "beta": None}
+_DECIMALS = {"bpp": 3, BPP_INPUT: 3, "psnr": 2, "ms_ssim": 4, "encode_ms": 0, "decode_ms": 0, "beta": None}
 _TEXT = {"method", "rate", "profile", "rate_kind", "curve", "metric"}
 _ABSENT = "–"
+_RATE_HEADS = {_HEADS["bpp"], _HEADS[BPP_INPUT]}
 #: Further metrics are left to CSV and JSON.
 _MOST_METRICS = 6
 
@@ -122,7 +125,7 @@ def terminal(tables: Sequence[Table]) -> RenderableType:
                 drawn.add_column(head, justify="left" if left else "right", no_wrap=left)
             before = None
             for line in sheet.cells:
-                if before not in (None, line[0]) and "bpp" in sheet.heads:
+                if before not in (None, line[0]) and set(sheet.heads) & _RATE_HEADS:
                     drawn.add_section()
                 drawn.add_row(*(Text("" if i == 0 and cell == before else cell) for i, cell in enumerate(line)))
                 before = line[0]

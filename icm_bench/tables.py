@@ -9,7 +9,18 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from icm_bench import bdrate
-from icm_bench.curves import Group, beta_label, find_series, groups, method_labels, one_axis, series, short_spec
+from icm_bench.curves import (
+    Group,
+    beta_label,
+    bits_column,
+    find_series,
+    groups,
+    method_labels,
+    one_axis,
+    one_kind,
+    series,
+    short_spec,
+)
 from icm_bench.errors import UserError
 from icm_bench.selection import lossless
 
@@ -34,9 +45,8 @@ class Table:
     """One group: its points, what its methods cost, BD values, and notes to stand below them.
 
     points: columns method, rate, beta, bpp, psnr, ms_ssim, the task's metrics and counts, n_pictures, n_expected,
-    encode_ms, decode_ms (per picture), and profile and rate_kind where there is more than one; models:
-    columns method, rates, betas (how many), checkpoints, parameters (what the whole grid of rates and betas
-    needs).
+    encode_ms, decode_ms (per picture); under a profile that resizes, bpp_input_mean in place of bpp. models: columns
+    method, rates, betas (how many), checkpoints, parameters (what the whole grid of rates and betas needs).
     """
 
     group: Group
@@ -62,6 +72,7 @@ def build(rows: pd.DataFrame, anchor: str | None = None, options: bdrate.Options
     for group in groups(rows):
         comparisons: tuple[Comparison, ...] = ()
         held = None
+        one_kind(group.rows, group.data)
         if anchor is not None:
             one_axis(group.rows, f"{group.data}: BD values")
             try:
@@ -113,15 +124,12 @@ def _points(group: Group) -> pd.DataFrame:
         "lossless" if free else f"{'' if pd.isna(name) else name} {rate:g}".strip()
         for name, rate, free in zip(rows["rate_name"], rows["rate"], lossless(rows), strict=True)
     ]
-    columns |= {"beta": rows["beta"], "bpp": rows["bpp"], "psnr": _finite(rows["psnr_mean"])}
+    columns |= {"beta": rows["beta"], group.bits: rows[group.bits], "psnr": _finite(rows["psnr_mean"])}
     columns["ms_ssim"] = rows["ms_ssim_mean"]
     columns |= {name: rows[name] for name in [*group.metrics, *group.counts]}
     columns |= {"n_pictures": rows["n_pictures"], "n_expected": rows["n_expected"]}
     for name in ("encode", "decode"):
         columns[f"{name}_ms"] = 1000 * rows[f"{name}_s"].astype(float) / rows["n_pictures"]
-    for name in ("profile", "rate_kind"):
-        if rows[name].nunique() > 1:
-            columns[name] = rows[name]
     made = pd.DataFrame(columns, index=rows.index).reset_index(drop=True)
     optional = {"beta", "psnr", "ms_ssim", "encode_ms", "decode_ms"}
     return made.drop(columns=[name for name in made.columns if name in optional and made[name].isna().all()])
@@ -130,7 +138,7 @@ def _points(group: Group) -> pd.DataFrame:
 def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
     """The uncompressed line first, then by method, by bits of the rate, by beta."""
     keyed = rows.assign(_coded=~lossless(rows))
-    keyed["_bits"] = keyed.groupby(["method", "checkpoint", "rate"], dropna=False)["bpp"].transform("max")
+    keyed["_bits"] = keyed.groupby(["method", "checkpoint", "rate"], dropna=False)[bits_column(rows)].transform("max")
     keyed = keyed.sort_values(["_coded", "method", "checkpoint", "_bits", "rate", "beta"], kind="stable")
     return keyed.drop(columns=["_coded", "_bits"])
 

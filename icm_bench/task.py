@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     Image = np.ndarray  # uint8 (H, W, 3) sRGB
 
+#: The profile that codes pictures as they are.
+ORIG = "orig"
 #: One small JSON-able record per picture and net.
 Evidence = Any
 
@@ -42,6 +44,30 @@ class Sample:
         from icm_bench.images import read_picture
 
         return read_picture(self.path)
+
+
+@dataclass(frozen=True)
+class View:
+    """What a profile makes of a picture before it is coded.
+
+    coded: uint8 (H', W', 3), what the codec gets. size: (height, width) of the part of it, from the top left, that is
+    kept after decoding, compared, and shown to nets; the rest is padding. original: (height, width) of the file's.
+    """
+
+    coded: Image
+    size: tuple[int, int]
+    original: tuple[int, int]
+
+    @property
+    def shown(self) -> Image:
+        """The part that is kept, undistorted."""
+        return self.coded[: self.size[0], : self.size[1]]
+
+    @classmethod
+    def whole(cls, picture: Image) -> View:
+        """The picture as it is."""
+        size = (picture.shape[0], picture.shape[1])
+        return cls(picture, size, size)
 
 
 class Net(ABC):
@@ -128,6 +154,9 @@ class Task(ABC):
     #: Specs of the nets used when the user names none: (on the mini set, on real data).
     mini_nets: ClassVar[tuple[str, ...]] = ()
     default_nets: ClassVar[tuple[str, ...]] = ()
+    #: Profiles that it can be measured under ("orig": pictures as they are), and default nets of those with others.
+    profiles: ClassVar[tuple[str, ...]] = (ORIG,)
+    profile_nets: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     #: Pictures of the full data set, which a partial one is labelled with; 0 where there is no such number.
     expected: ClassVar[int] = 0
 
@@ -153,7 +182,19 @@ class Task(ABC):
     @property
     def nets(self) -> tuple[str, ...]:
         """Specs of the nets to use when the user names none."""
-        return self.mini_nets if self.data is None else self.default_nets
+        return self.nets_under(ORIG)
+
+    def nets_under(self, profile: str) -> tuple[str, ...]:
+        """The same for a profile."""
+        return self.mini_nets if self.data is None else self.profile_nets.get(profile, self.default_nets)
+
+    def view(self, picture: Image, profile: str) -> View:
+        """What is coded of a picture under one of the task's profiles."""
+        return View.whole(picture)
+
+    def restore(self, output: Any, view: View) -> Any:
+        """A net's output for a view, in terms of the original picture (boxes in its pixels, say)."""
+        return output
 
     @property
     @abstractmethod
@@ -184,9 +225,14 @@ class Task(ABC):
         """Turn a net's output for one picture into a small JSON-able record (with the label's share where needed)."""
         return None
 
-    def predict(self, net: Net, samples: Sequence[Sample], pictures: Sequence[Image]) -> list[Evidence]:
-        """Evidence for decoded pictures of these samples, in their order."""
-        return [self.evidence(s, out) for s, out in zip(samples, net.predict(pictures), strict=True)]
+    def predict(
+        self, net: Net, samples: Sequence[Sample], pictures: Sequence[Image], view: View | None = None
+    ) -> list[Evidence]:
+        """Evidence for decoded pictures of these samples, in their order. view: what all of them are views of."""
+        outputs = net.predict(pictures)
+        if view is not None:
+            outputs = [self.restore(output, view) for output in outputs]
+        return [self.evidence(s, out) for s, out in zip(samples, outputs, strict=True)]
 
     @abstractmethod
     def score(self, evidence: Mapping[str, Evidence]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from icm_bench.method import Beta
-from icm_bench.task import Sample
+from icm_bench.task import ORIG, Sample
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,9 @@ class Context:
     subjects: tuple[Subject, ...]
     device: str = "cpu"
     seed: int = 0
-    profile: str = "orig"
+    profile: str = ORIG
+    #: Most pictures that go through a net at once; 0 leaves it to the device: one on a CPU, eight elsewhere.
+    batch: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ class Want:
 
 @dataclass(frozen=True)
 class Unit:
-    """What is missing of one stream. key: the stream's key; picture: sha256 of the file; coder: index.
+    """What is missing of one stream. key: the stream's key; picture: sha256 of the file; coder, subject: indices.
+
+    subject is any of those that see the stream: they share the view of the picture.
 
     betas: every beta to decode, in order; measure: those whose quality is missing too; stream: the
     container's bytes when they are stored already; cells: the plan's cells that wait for this unit.
@@ -64,6 +68,7 @@ class Unit:
 
     key: str
     coder: int
+    subject: int
     rate: float
     picture: str
     sample: Sample
@@ -76,7 +81,10 @@ class Unit:
 
 @dataclass(frozen=True)
 class Coded:
-    """A stream, as made: ``data`` is the whole container."""
+    """A stream, as made: ``data`` is the whole container.
+
+    width, height: what was coded; pixels_orig, pixels_seen: of the picture's file, and of what nets are shown.
+    """
 
     method: str
     checkpoint: str
@@ -85,6 +93,8 @@ class Coded:
     profile: str
     width: int
     height: int
+    pixels_orig: int
+    pixels_seen: int
     data: bytes
     encode_s: float
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -95,7 +105,8 @@ class Decoded:
     """Quality at one beta. n_bytes, layer_bytes: what a receiver at that beta needs, header included, and by
     layer.
 
-    squared_error: exact sum over all pixels and channels, 8-bit levels squared; decode_s: the one decode's
+    squared_error: exact sum over all pixels and channels, 8-bit levels squared; bits_estimated: of the same layers by
+    the codec's likelihoods, under profiles that ask for it; decode_s: the one decode's
     seconds, shared equally among the betas that were blended from it.
     """
 
@@ -105,6 +116,7 @@ class Decoded:
     squared_error: int
     ms_ssim: float | None
     decode_s: float
+    bits_estimated: float | None = None
 
 
 @dataclass(frozen=True)

@@ -35,9 +35,15 @@ HYPER_LIMIT = 127
 
 @dataclass(frozen=True)
 class Latent:
-    """A quantised latent: exact (1, m, h, w) int64 in units of 2^-12."""
+    """A quantised latent: exact (1, m, h, w) int64 in units of 2^-12; and the coder it was read from."""
 
     exact: Tensor
+    source: Decoder | None = None
+
+    @property
+    def bits(self) -> float:
+        """Information of the layer that it was read from, by the entropy model."""
+        return 0.0 if self.source is None else self.source.bits
 
     def values(self, device: str) -> Tensor:
         """As float32."""
@@ -128,7 +134,7 @@ class BranchCodec:
         z = np.clip(z, -HYPER_LIMIT, HYPER_LIMIT).astype(np.int64)
         mean, index = self._model(torch.from_numpy(z), context, latent_size, rate)
         symbols = torch.from_numpy(coder.get(_numpy(index), self.scales).astype(np.int64))
-        return _latent(symbols, mean)
+        return Latent(_latent(symbols, mean).exact, coder)
 
     def synthesise(self, latent: Latent, rate: float, x1: Tensor | None = None) -> Tensor:
         """The picture (primary) or the residual (auxiliary), (1, 3, 16h, 16w), not clipped."""
@@ -182,17 +188,31 @@ class Codec:
         self, layers: dict[str, bytes], size: tuple[int, int], rate: float
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """x1 and, if its layer is given, the residual r: float32 (H, W, 3) in 0 .. 255, not clipped."""
+        latent, second, own_rate = self._latents(layers, size, rate)
+        x1 = self.primary.synthesise(latent, rate)
+        if second is None or self.auxiliary is None:
+            return _picture(x1, size), None
+        return _picture(x1, size), _picture(self.auxiliary.synthesise(second, own_rate, x1), size)
+
+    @torch.inference_mode()
+    def estimated_bits(self, layers: dict[str, bytes], size: tuple[int, int], rate: float) -> dict[str, float]:
+        """Information of each layer by the entropy model, in bits: what a rate estimated in training stands for."""
+        latent, second, _ = self._latents(layers, size, rate)
+        return {"primary": latent.bits} | ({} if second is None else {"auxiliary": second.bits})
+
+    def _latents(
+        self, layers: dict[str, bytes], size: tuple[int, int], rate: float
+    ) -> tuple[Latent, Latent | None, float]:
+        """The primary latent, the auxiliary one where its layer is given, and the gain level of that."""
         self._check(rate)
         latent_size = (-(-size[0] // LATENT_STRIDE), -(-size[1] // LATENT_STRIDE))
         latent = self.primary.decode(layers["primary"], latent_size, rate)
-        x1 = self.primary.synthesise(latent, rate)
         if "auxiliary" not in layers or self.auxiliary is None:
-            return _picture(x1, size), None
+            return latent, None, rate
         own_rate, data = split_prefix(layers["auxiliary"])
         own_rate = rate if own_rate is None else own_rate
         self._check(own_rate)
-        second = self.auxiliary.decode(data, latent_size, own_rate, latent)
-        return _picture(x1, size), _picture(self.auxiliary.synthesise(second, own_rate, x1), size)
+        return latent, self.auxiliary.decode(data, latent_size, own_rate, latent), own_rate
 
     def _check(self, rate: float) -> None:
         if not 0 <= rate <= self.config.levels - 1:

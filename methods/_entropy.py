@@ -52,6 +52,14 @@ class Tables:
         """In the form the coder takes."""
         return self.cdfs.tolist(), self.lengths.tolist(), self.offsets.tolist()
 
+    def bits(self, symbols: np.ndarray, indexes: np.ndarray) -> float:
+        """Information in bits of these symbols under their tables; the values of escaped ones not counted."""
+        lengths = self.lengths[indexes]
+        place = np.clip(symbols.astype(np.int64) - self.offsets[indexes], -1, lengths - 2)
+        place = np.where(place < 0, lengths - 2, place)  # the last symbol says that another value follows
+        mass = self.cdfs[indexes, place + 1] - self.cdfs[indexes, place]
+        return float((PRECISION_BITS - np.log2(mass)).sum())
+
     def problem(self) -> str | None:
         """Why the coder must not be given these tables, or None: a damaged table could make it read anywhere."""
         if self.cdfs.ndim != 2 or not len(self.cdfs) == len(self.lengths) == len(self.offsets):
@@ -117,10 +125,17 @@ class Decoder:
     def __init__(self, data: bytes, n_symbols: int) -> None:
         # The coder does not look where its bytes end. One nibble of a hostile stream can make it read 15 more, and
         # each symbol takes at most one word; over zeros it takes no more than that, so it stays inside this padding.
+        self._read: list[tuple[np.ndarray, np.ndarray, Tables]] = []
         self._coder = _rans().RansDecoder()
         self._coder.set_stream(data + bytes(16 * len(data) + 8 * n_symbols + 1024))
 
     def get(self, indexes: np.ndarray, tables: Tables) -> np.ndarray:
         """Whole numbers (int32) of the shape of ``indexes``, clipped to +-SYMBOL_LIMIT."""
-        symbols = self._coder.decode_stream(indexes.ravel().tolist(), *tables.lists)
-        return np.clip(np.array(symbols, np.int32), -SYMBOL_LIMIT, SYMBOL_LIMIT).reshape(indexes.shape)
+        symbols = np.array(self._coder.decode_stream(indexes.ravel().tolist(), *tables.lists), np.int32)
+        self._read.append((symbols, indexes.ravel(), tables))
+        return np.clip(symbols, -SYMBOL_LIMIT, SYMBOL_LIMIT).reshape(indexes.shape)
+
+    @property
+    def bits(self) -> float:
+        """Information in bits of all that was read, by the tables."""
+        return sum(tables.bits(symbols, indexes) for symbols, indexes, tables in self._read)

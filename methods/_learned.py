@@ -95,6 +95,11 @@ class LearnedCodec(Method):
             part = 0.0 if beta is None else 1.0 - beta
             yield quantise_picture(x1 if residual is None or part == 0 else x1 + part * residual)
 
+    def estimated_bits(self, bitstream: Bitstream) -> dict[str, float]:
+        index, level = self.place(bitstream.rate)
+        size = (bitstream.height, bitstream.width)
+        return self.codecs[index].estimated_bits(dict(bitstream.layers), size, level)
+
     def footprint(self, n_tasks: int = 1) -> Footprint:
         cards = [card(path) for path in self.files]
         return Footprint(len(cards), sum(int(one.get("parameters", 0)) for one in cards))

@@ -101,6 +101,9 @@ class Vvc(Method):
         for _ in betas:
             yield picture.copy()
 
+    def coded_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        return coded_size(size, effective_scale(size, self.scale))
+
     def provenance(self) -> dict[str, Any]:
         programs = self._programs
         return {"program": programs.name, "version": programs.version, **programs.commands()}

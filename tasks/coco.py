@@ -13,13 +13,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from icm_bench.errors import UserError
-from icm_bench.task import Evidence, Sample
+from icm_bench.task import ORIG, Evidence, Sample, View
+from icm_bench.tasks import _views
 from icm_bench.tasks._cocoeval import box_metrics, mask_metrics
 from icm_bench.tasks._data import DataTask, digest, read_json
 from icm_bench.tasks._nets import mini_names
 
 if TYPE_CHECKING:
     from icm_bench.bootstrap import Statistic
+    from icm_bench.task import Image
 
 MAX_BOXES = 100
 _KEYS = ("images", "annotations", "categories")
@@ -45,6 +47,7 @@ class Coco(DataTask):
     )  # fmt: skip
     mini_nets = mini_names("detection")
     default_nets = ("torchvision:fasterrcnn_resnet50_fpn",)
+    profiles = (ORIG, _views.PROFILE)
     expected = 5000
     layout = "val2017/ with pictures and annotations/instances_val2017.json"
     archives = (
@@ -98,6 +101,12 @@ class Coco(DataTask):
         for annotation in self._labels["annotations"]:
             truth.setdefault(str(annotation["image_id"]), []).append(annotation)
         return truth
+
+    def view(self, picture: Image, profile: str) -> View:
+        return _views.detector_input(picture) if profile == _views.PROFILE else super().view(picture, profile)
+
+    def restore(self, output: Any, view: View) -> Any:
+        return output if view.size == view.original else _views.boxes_restored(output, view)
 
     def evidence(self, sample: Sample, output: Any) -> Evidence:
         best = sorted(range(len(output["scores"])), key=lambda index: -float(output["scores"][index]))[:MAX_BOXES]

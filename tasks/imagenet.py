@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icm_bench.errors import UserError
-from icm_bench.task import Evidence, Sample
+from icm_bench.task import ORIG, Evidence, Sample, View
+from icm_bench.tasks import _views
 from icm_bench.tasks._data import DataTask, pictures_in
 from icm_bench.tasks._imagenet_labels import DEVKITS, INDEX_FILE, TABLES, TRUTH_FILE, by_folder, of_flat_folder
 from icm_bench.tasks._nets import mini_names
 
 if TYPE_CHECKING:
     from icm_bench.bootstrap import Statistic
+    from icm_bench.task import Image
 
 _FOLDERS = ("val", "ILSVRC2012_img_val")
 
@@ -39,6 +41,8 @@ class ImageNet(DataTask):
     metrics = ("top1", "top5")
     mini_nets = mini_names("classification")
     default_nets = ("torchvision:resnet50",)
+    profiles = (ORIG, _views.PROFILE)
+    profile_nets = {_views.PROFILE: ('torchvision:resnet50(crop=None, resize=None, weights="IMAGENET1K_V1")',)}
     expected = 50_000
     layout = (
         "class folders (n01440764/, ...) in it or in its val/, with imagenet_class_index.json in it or its "
@@ -93,6 +97,9 @@ class ImageNet(DataTask):
                 )
         samples = [Sample(path.relative_to(self._folder).as_posix(), path) for path in paths]
         return samples, {sample.id: class_of(sample.path) for sample in samples}
+
+    def view(self, picture: Image, profile: str) -> View:
+        return _views.square(picture) if profile == _views.PROFILE else super().view(picture, profile)
 
     def evidence(self, sample: Sample, output: Any) -> Evidence:
         return [int(index) for index in output[:5]]

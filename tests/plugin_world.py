@@ -12,6 +12,7 @@ from PIL import Image
 
 from icm_bench import backlog, plan, registry, rows, runner
 from icm_bench.engine import Serial
+from icm_bench.request import Request
 from icm_bench.store import Store
 
 _ENTRY_POINTS = """[icm_bench.methods]
@@ -53,9 +54,9 @@ class World:
             picture[0, 0, 0] = 100 + index
             Image.fromarray(picture).save(self.data / f"p{index:02d}_{round(picture.mean())}.png")
 
-    def request(self, **changes) -> plan.Request:
+    def request(self, **changes) -> Request:
         values = {"methods": ("quant",), "tasks": ("bright",), "data": str(self.data), "reference": None}
-        return plan.Request(**(values | changes))
+        return Request(**(values | changes))
 
     def run(self, engine=None, store: Path | None = None, **changes) -> tuple[list[dict], list[runner.Event]]:
         with Store(store or self.out / "store.sqlite") as opened:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from icm_bench import plan, registry, rows, runner
+from icm_bench.request import Request
 from icm_bench.store import Store
 
 REALDATA = os.environ.get("ICM_BENCH_REALDATA")
@@ -25,7 +26,7 @@ RATES = {
 needs_real = pytest.mark.skipif(REALDATA is None, reason="ICM_BENCH_REALDATA does not name a folder of real pictures")
 
 
-def run(request: plan.Request) -> list[rows.Row]:
+def run(request: Request) -> list[rows.Row]:
     with Store(None) as store:
         made = plan.build(request, store)
         for _ in runner.run(made, store):
@@ -35,7 +36,7 @@ def run(request: plan.Request) -> list[rows.Row]:
 
 @pytest.mark.parametrize("method", sorted(RATES))
 def test_every_method_runs_on_three_tasks_and_two_nets(method: str) -> None:
-    found = run(plan.Request((method,), TASKS, rates=RATES[method], limit=2, reference=None))
+    found = run(Request((method,), TASKS, rates=RATES[method], limit=2, reference=None))
     betas = registry.method(method).betas
     assert len(found) == len(TASKS) * 2 * len(betas)
     assert {row["method"] for row in found} == {method}
@@ -92,7 +93,7 @@ def test_codecs_run_on_real_pictures(method: str) -> None:
     for task, (data, net) in places.items():
         files = (str(weights / "squeezenet1_1_torchvision.pth"),) if task == "imagenet" else ()
         nets = (net,) if net else ()
-        request = plan.Request(
+        request = Request(
             (method,), (task,), nets, files, RATES[method], data=str(data), limit=1, reference=None
         )
         for row in run(request):

@@ -137,7 +137,7 @@ def test_a_task_without_nets_gives_psnr_only():
 @pytest.mark.parametrize("points", [(0.0001, 40.0), (0.05, 1.3), (0.3, 0.5), (0.5, 0.5), (11.0, 14.0)])
 def test_the_rate_axis_has_three_numbers_or_more(points):
     _, axes = plot_style.new_figure("single")
-    plot_style.rate_axis(axes, *points)
+    plot_style.rate_axis(axes, points, "rate (bits per pixel")
     ticks = axes.get_xticks()
     left, right = axes.get_xlim()
     assert len(set(ticks)) >= 3 and left <= min(ticks) and max(ticks) <= right

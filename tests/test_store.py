@@ -11,7 +11,7 @@ from icm_bench.units import Coded, Decoded, Failure, Seen, UnitResult
 
 
 def result(key="k", data=b"stream", beta=None, subject="task\nnet", sample="s"):
-    coded = Coded("quant", "", 2.0, "picture", "orig", 4, 3, data, 0.1, {"program": "x"})
+    coded = Coded("quant", "", 2.0, "picture", "orig", 4, 3, 12, 12, data, 0.1, {"program": "x"})
     decoded = Decoded(beta, len(data), {"main": 2}, 17, None, 0.2)
     return UnitResult(key, coded, (decoded,), (Seen(subject, beta, sample, 0.3, pack({"a": [1.5]})),))
 
@@ -106,6 +106,22 @@ def test_a_newer_store_is_refused_and_left_alone(path):
     before = path.read_bytes()
     assert "newer icm-bench (store version 99" in told(path)
     assert path.read_bytes() == before
+
+
+def test_an_older_store_is_brought_up_to_date(path):
+    db = sqlite3.connect(path)
+    for table, column in (("streams", "pixels_orig"), ("streams", "pixels_seen"), ("decodes", "bits_estimated")):
+        db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    db.execute("PRAGMA user_version=1")
+    db.commit()
+    db.close()
+    with Store(path) as store:
+        assert store.query("SELECT pixels_orig, pixels_seen FROM streams") == [(12, 12)]
+        assert store.query("SELECT bits_estimated FROM decodes") == [(None,)]
+        assert store.stream("k") == b"stream" and store.query("PRAGMA user_version") == [(2,)]
+    with Store(path) as store:
+        store.begin(dict)
+        assert store.put(result(key="another")) == ()
 
 
 def test_a_foreign_database_is_refused(tmp_path):

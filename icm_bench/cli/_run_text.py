@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from icm_bench.backlog import Estimate
+from icm_bench.backlog import Estimate, missing
+from icm_bench.backlog import estimate as guess
+from icm_bench.engine import automatic
 from icm_bench.plan import Plan
-from icm_bench.rows import Row
+from icm_bench.rows import Row, complete
 from icm_bench.runner import CellDone, Event, Finished, Refused, Started, UnitDone, UnitFailed
+from icm_bench.selection import BPP_INPUT
+from icm_bench.store import Store
+from icm_bench.task import ORIG
 
 _PLAIN_WIDTH = 160
 _MOST_ERRORS = 10
@@ -94,18 +101,43 @@ def data(plan: Plan) -> None:
             print(f"{task.label}: {task.data}", file=sys.stderr)
 
 
-def estimate(guess: Estimate, cells: tuple[int, int], workers: int) -> str:
+def follow(events: Iterable[Event], path: Path) -> bool:
+    """Show the events on stderr; whether any row failed. Ctrl-C says what is kept."""
+    with Progress() as progress:
+        try:
+            for event in events:
+                progress.show(event)
+        except KeyboardInterrupt:
+            progress.stop()
+            print(
+                f"icm-bench: stopped; {progress.n_done} finished units are kept in {path}, "
+                "and the same command goes on from there",
+                file=sys.stderr,
+            )
+            raise typer.Exit(130) from None
+    return progress.n_failed > 0
+
+
+def foretell(plan: Plan, store: Store, workers: int) -> None:
+    """Print what a run would do. workers: 0 takes as many as the run itself would."""
+    done = complete(store, plan)
+    todo = missing(plan, store, [index for index in range(len(plan.cells)) if index not in done])
+    workers = workers or automatic(len(todo.units), plan.request.device)
+    print(estimate(guess(plan, store, todo), (len(done), len(plan.cells)), workers))
+
+
+def estimate(told: Estimate, cells: tuple[int, int], workers: int) -> str:
     """The lines of a dry run. cells: rows done and rows in all."""
     lines = [
         f"rows: {cells[1]}, of which {cells[0]} are in the store",
-        f"units (pictures x rates x methods): {guess.n_units}, of which {guess.n_cached} need no work",
-        f"to do: {guess.n_encodes} encodes, {guess.n_decodes} decodes, {guess.n_predictions} predictions",
+        f"units (pictures x rates x methods): {told.n_units}, of which {told.n_cached} need no work",
+        f"to do: {told.n_encodes} encodes, {told.n_decodes} decodes, {told.n_predictions} predictions",
     ]
-    if guess.seconds is None:
-        lines.append(f"expected time: unknown, never timed here: {', '.join(guess.untimed)}")
+    if told.seconds is None:
+        lines.append(f"expected time: unknown, never timed here: {', '.join(told.untimed)}")
     else:
         share = f" with {workers} workers" if workers > 1 else ""
-        lines.append(f"expected time: {duration(guess.seconds / workers)}{share}, from the seconds in the store")
+        lines.append(f"expected time: {duration(told.seconds / workers)}{share}, from the seconds in the store")
     return "\n".join(lines)
 
 
@@ -139,7 +171,8 @@ def _table(rows: Sequence[Row]) -> Table:
     betas = any(row["beta"] is not None for row in rows)
     names = _metrics(rows)
     heads = ["method", *(["net"] if len(nets) > 1 else []), "rate", *(["beta"] if betas else [])]
-    heads += ["bpp", "PSNR dB", *names, "n"]
+    bits = "bpp" if all(row["profile"] == ORIG for row in rows) else BPP_INPUT
+    heads += [bits, "PSNR dB", *names, "n"]
     for head in heads:
         table.add_column(head, justify="left" if head in ("method", "net", "rate") else "right", overflow="fold")
     for row in rows:
@@ -149,7 +182,7 @@ def _table(rows: Sequence[Row]) -> Table:
             *([escape(row["net"] or "")] if len(nets) > 1 else []),
             escape(rate),
             *([_number(row["beta"], 3)] if betas else []),
-            _number(row["bpp"], 3, fixed=True),
+            _number(row[bits], 3, fixed=True),
             "exact"
             if row["n_pictures"] and row["n_exact"] == row["n_pictures"]
             else _number(row["psnr_mean"], 2, fixed=True),

@@ -19,12 +19,15 @@ def run(
     net: Annotated[Many, typer.Option(help="Net spec; several. Default: the task's own.")] = None,
     rates: Annotated[str, typer.Option(help='Rates: "0,1,2" or "start:stop:step". Default: the codec\'s.')] = "",
     betas: Annotated[str, typer.Option(help="Trade-offs in 0 .. 1, written as --rates.")] = "",
+    coded_scale: Annotated[str, typer.Option(help="Per cent of the side to code (VCM: 100,75,50,25); vvc.")] = "",
+    profile: Annotated[str, typer.Option(help="orig: pictures as they are; transtic: resized first.")] = "orig",
     aux_rates: Annotated[str, typer.Option(help="Rates of the second layer, as --rates. Default: tied.")] = "",
     data: Annotated[str, typer.Option(help="The data set's folder, or mini. Default: as icm-bench data says.")] = "",
     weights: Annotated[Many, typer.Option(help="Weights file, one for each --net.")] = None,
     limit: Annotated[int, typer.Option(help="Take the first N pictures only; 0 takes all.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder of the store and of what is drawn from it.")] = Path("results"),
     device: Annotated[str, typer.Option(help="Where networks run: cpu, cuda, ...")] = "cpu",
+    batch: Annotated[int, typer.Option(help="Most pictures through a net at once; 0: the device's.", min=0)] = 0,
     workers: Annotated[int, typer.Option(help="Processes of one thread; 0: one per core if it pays.", min=0)] = 0,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     reference: Annotated[bool, typer.Option(help="Measure the uncompressed line too.")] = True,
@@ -32,18 +35,18 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON on stdout.")] = False,
 ) -> None:
     """Run codecs on tasks. Finished work is kept in OUT/store.sqlite: the same call goes on from there."""
-    from icm_bench import backlog, plan, rows, runner
+    from icm_bench import plan, rows, runner
     from icm_bench.cli import _run_text
     from icm_bench.engine import automatic, make
-    from icm_bench.grid import parse_grid
+    from icm_bench.grid import optional_grid
+    from icm_bench.request import Request
     from icm_bench.store import Store
 
-    request = plan.Request(
+    request = Request(
         tuple(method or ()), tuple(task or ()), tuple(net or ()), tuple(weights or ()),
-        rates=parse_grid(rates, "--rates") if rates else None,
-        betas=parse_grid(betas, "--betas") if betas else None,
-        aux_rates=parse_grid(aux_rates, "--aux-rates") if aux_rates else None,
-        data=data or None, limit=limit or None, device=device, seed=seed,
+        rates=optional_grid(rates, "--rates"), betas=optional_grid(betas, "--betas"),
+        aux_rates=optional_grid(aux_rates, "--aux-rates"), coded_scales=optional_grid(coded_scale, "--coded-scale"),
+        profile=profile, batch=batch, data=data or None, limit=limit or None, device=device, seed=seed,
         reference="identity" if reference else None,
     )  # fmt: skip
     path = out / "store.sqlite"
@@ -51,13 +54,10 @@ def run(
         made = plan.build(request, store)
         _run_text.data(made)
         if dry_run:
-            done = rows.complete(store, made)
-            todo = backlog.missing(made, store, [index for index in range(len(made.cells)) if index not in done])
-            guess = backlog.estimate(made, store, todo)
-            workers = workers or automatic(len(todo.units), device)
-            print(_run_text.estimate(guess, (len(done), len(made.cells)), workers))
+            _run_text.foretell(made, store, workers)
             return
-        failed = _follow(runner.run(made, store, lambda n_units: make(workers or automatic(n_units, device))), path)
+        events = runner.run(made, store, lambda n_units: make(workers or automatic(n_units, device)))
+        failed = _run_text.follow(events, path)
         found = rows.rows(store, made)
     if as_json:
         json.dump(found, sys.stdout, indent=1)
@@ -67,22 +67,3 @@ def run(
         print(f"results: {path}; next: icm-bench plot" + ("" if str(out) == "results" else f" --out {out}"))
     if failed:
         raise typer.Exit(1)
-
-
-def _follow(events: object, path: Path) -> bool:
-    """Show the events on stderr; whether any row failed. Ctrl-C says what is kept."""
-    from icm_bench.cli import _run_text
-
-    with _run_text.Progress() as progress:
-        try:
-            for event in events:  # type: ignore[attr-defined]
-                progress.show(event)
-        except KeyboardInterrupt:
-            progress.stop()
-            print(
-                f"icm-bench: stopped; {progress.n_done} finished units are kept in {path}, "
-                "and the same command goes on from there",
-                file=sys.stderr,
-            )
-            raise typer.Exit(130) from None
-    return progress.n_failed > 0

@@ -13,9 +13,23 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from icm_bench import registry
+from icm_bench.datasets import remembered
+from icm_bench.errors import UserError
 from icm_bench.registry import EXTRAS
 
 _PROBE_S = 20
+
+#: The packages of each net back end: module, and the name it is installed under.
+_BACKENDS: dict[str, dict[str, str]] = {
+    "torchvision": {"torchvision": "torchvision"},
+    "onnx": {"onnxruntime": "onnxruntime"},
+    "timm": {"timm": "timm"},
+    "mmseg": {
+        "mmseg": "mmsegmentation", "mmengine": "mmengine", "mmcv": "mmcv-lite", "ftfy": "ftfy", "regex": "regex"
+    },
+    "detectron2": {"detectron2": "detectron2"},
+}  # fmt: skip
 
 #: Programs that are used when they are there: name, what it is, how to get it.
 _PROGRAMS = (
@@ -65,10 +79,12 @@ def checks() -> Iterator[Check]:
     text = f"{here.major}.{here.minor}.{here.micro}"
     yield Check("python", "python", text if fits else None, True, f"install Python 3.11 or 3.12, this is {text}")
     yield from packages()
+    yield from backends()
     yield from extras()
     yield from ffmpeg()
     for name, what, fix in _PROGRAMS:
         yield Check("programs", f"{name} ({what})", shutil.which(name), False, fix)
+    yield from real_data()
     yield from mini_data()
     yield from weights()
 
@@ -95,17 +111,53 @@ def packages() -> Iterator[Check]:
         yield Check("packages", one.name, found if fits else None, True, f"{fix} (found {found})")
 
 
+def backends() -> Iterator[Check]:
+    """What nets can be taken from: each back end with the versions of its packages."""
+    for name, parts in _BACKENDS.items():
+        missing = [module for module in parts if find_spec(module) is None]
+        if missing:
+            yield Check("net back ends", f"{name}:...", None, False, EXTRAS[missing[0]])
+            continue
+        found = ", ".join(f"{package} {told}" for package in parts.values() if (told := _version(package)))
+        if name == "mmseg" and find_spec("mmcv._ext") is None:
+            found += " (without its compiled operators)"
+        yield Check("net back ends", f"{name}:...", found or "installed", False)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def real_data() -> Iterator[Check]:
+    """The full data sets: where ``icm-bench data add`` says they lie, and how many of their pictures are there."""
+    for name in registry.names("task"):
+        if not getattr(registry.load("task", name), "expected", 0):
+            continue
+        fix = f"icm-bench data add {name} PATH"
+        try:
+            held = remembered().get(name)
+            found = None
+            if held is not None:
+                task = registry.task(name, data=held)
+                found = f"{len(task.samples())} of {task.expected} pictures in {held}"
+            yield Check("real data", name, found, False, fix)
+        except UserError as error:
+            yield Check("real data", name, None, False, f"{fix} ({error})")
+
+
 def extras() -> Iterator[Check]:
-    """Optional packages."""
+    """Optional packages that are no back end of nets."""
+    modules = {module for parts in _BACKENDS.values() for module in parts}
     for name, fix in EXTRAS.items():
+        if name in modules:
+            continue
         if find_spec(name) is None:
             yield Check("optional packages", name, None, False, fix)
             continue
-        try:
-            found = version(name)
-        except PackageNotFoundError:
-            found = "installed"
-        yield Check("optional packages", name, found, False, fix)
+        yield Check("optional packages", name, _version(name) or "installed", False, fix)
 
 
 def ffmpeg() -> Iterator[Check]:

@@ -35,9 +35,11 @@ EXTRAS = {
     "mmseg": "pip install 'icm-bench[mmseg]'",
     "mmengine": "pip install 'icm-bench[mmseg]'",
     "mmcv": "pip install 'icm-bench[mmseg]'",
+    "ftfy": "pip install 'icm-bench[mmseg]'",
+    "regex": "pip install 'icm-bench[mmseg]'",
     "ray": "pip install 'icm-bench[ray]'",
-    "detectron2": "build it from its source (it is not on the package index), see the README",
-    "timm": "pip install timm",
+    "detectron2": "pip install --no-build-isolation PATH_TO_ITS_SOURCE (it is not on the package index)",
+    "timm": "pip install 'icm-bench[timm]'",
 }
 
 

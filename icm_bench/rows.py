@@ -164,7 +164,7 @@ def _label(task: Task, limit: int | None) -> str:
 def _counts(found: list[Record], n_expected: int, method: Method) -> Row:
     """Raw sums, then what follows from them. psnr_mean leaves out pictures without any error (n_exact of them).
 
-    pixels_orig: of the files; pixels_coded: that the codec really coded, padding and scaling included; pixels_input:
+    pixels_orig: of the files; pixels_coded: of what the codec codes in their place, where it scales; pixels_input:
     that were compared and shown to nets (the same as pixels_orig but under a profile that resizes).
     """
     n_bytes, n_pixels = sum(one.n_bytes for one in found), sum(one.n_pixels for one in found)

@@ -149,7 +149,7 @@ def test_scales_of_the_vcm_conditions_are_methods_of_their_own():
         for _ in runner.run(made, store):
             pass
         full, half, *_ = {row["method"]: row for row in rows.rows(store, made)}.values()
-    assert full["pixels_coded"] == full["pixels_orig"]
+    assert full["pixels_coded"] / full["pixels_orig"] == pytest.approx(1, rel=0.03)  # padded to even sides
     assert half["pixels_coded"] / half["pixels_orig"] == pytest.approx(0.25, rel=0.05)
     assert half["bpp_coded"] == pytest.approx(8 * half["n_bytes"] / half["pixels_coded"])
     assert half["bpp"] < full["bpp"]

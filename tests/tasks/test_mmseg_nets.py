@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from pictures import small_pictures
+from tiny_mmseg import CONFIG, random_net
 from tiny_sets import cityscapes
 
 from icm_bench import registry
@@ -16,43 +17,10 @@ from icm_bench.tasks._nets import resolve
 
 pytest.importorskip("mmengine", reason="mmsegmentation is not installed: pip install 'icm-bench[mmseg]'")
 
-CONFIG = """
-norm = dict(type="SyncBN", requires_grad=True)
-model = dict(
-    type="EncoderDecoder",
-    data_preprocessor=dict(
-        type="SegDataPreProcessor", mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True,
-        pad_val=0, seg_pad_val=255),
-    pretrained=None,
-    backbone=dict(type="ResNetV1c", depth=18, base_channels=8, num_stages=2, out_indices=(0, 1), strides=(1, 2),
-        dilations=(1, 1), norm_cfg=norm),
-    decode_head=dict(type="FCNHead", in_channels=16, in_index=1, channels=8, num_convs=1, concat_input=False,
-        num_classes=CLASSES, norm_cfg=norm, align_corners=False,
-        loss_decode=dict(type="CrossEntropyLoss", use_sigmoid=False, loss_weight=1.0)),
-    train_cfg=dict(), test_cfg=dict(mode="whole"))
-test_pipeline = [
-    dict(type="LoadImageFromFile"), dict(type="Resize", scale=(256, 128), keep_ratio=True),
-    dict(type="LoadAnnotations"), dict(type="PackSegInputs")]
-"""
-
-
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """A small config, and a checkpoint of random weights as mmengine saves it."""
-    from icm_bench.tasks._mmseg import with_ops
-
-    with_ops()
-    from mmseg.apis import init_model
-
-    folder = tmp_path_factory.mktemp("mmseg")
-    config, checkpoint = folder / "small.py", folder / "small.pth"
-    config.write_text(CONFIG.replace("CLASSES", "19"))
-    torch.manual_seed(1)
-    model = init_model(str(config), device="cpu")
-    model.decode_head.conv_seg.weight.data.normal_()  # as initialised, one class wins everywhere
-    meta = {"dataset_meta": {"classes": ["a"]}, "epoch": 3}
-    torch.save({"meta": meta, "state_dict": model.state_dict()}, checkpoint)
-    return config, checkpoint
+    return random_net(tmp_path_factory.mktemp("mmseg"))[:2]
 
 
 @pytest.fixture
@@ -149,19 +117,14 @@ def test_mistakes_say_what_to_do(files, tmp_path):
         resolve("segmentation", f"mmseg:{tmp_path / 'empty.py'}", str(files[1])).fingerprint  # noqa: B018
     voc = tmp_path / "voc.py"
     voc.write_text(CONFIG.replace("CLASSES", "21"))
-    with pytest.raises(UserError, match=r"small\.pth: does not fit mmsegmentation's .*size mismatch"):
+    with pytest.raises(UserError, match=r"small19\.pth: does not fit mmsegmentation's .*size mismatch"):
         resolve("segmentation", f"mmseg:{voc}", str(files[1])).setup()
 
 
 def test_another_number_of_classes_is_refused(tmp_path):
-    from mmseg.apis import init_model
-
-    config = tmp_path / "voc.py"
-    config.write_text(CONFIG.replace("CLASSES", "21"))
-    torch.save(init_model(str(config), device="cpu").state_dict(), tmp_path / "voc.pth")
-    net = resolve("segmentation", f"mmseg:{config}", str(tmp_path / "voc.pth"))
+    config, checkpoint, _ = random_net(tmp_path, classes=21)
     with pytest.raises(UserError, match="21 outputs, Cityscapes has 19"):
-        net.predict([small_pictures()[0]])
+        resolve("segmentation", f"mmseg:{config}", str(checkpoint)).predict([small_pictures()[0]])
 
 
 def test_a_missing_operator_is_told_only_when_a_net_uses_it():

@@ -116,7 +116,8 @@ def backends() -> Iterator[Check]:
     for name, parts in _BACKENDS.items():
         missing = [module for module in parts if find_spec(module) is None]
         if missing:
-            yield Check("net back ends", f"{name}:...", None, False, EXTRAS[missing[0]])
+            fix = EXTRAS.get(missing[0], f"pip install {missing[0]}")
+            yield Check("net back ends", f"{name}:...", None, False, fix)
             continue
         found = ", ".join(f"{package} {told}" for package in parts.values() if (told := _version(package)))
         if name == "mmseg" and find_spec("mmcv._ext") is None:

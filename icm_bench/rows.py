@@ -27,6 +27,8 @@ Row = dict[str, Any]
 
 #: Columns that tell two runs of the same content apart.
 VOLATILE = frozenset(("encode_s", "decode_s", "predict_s", "utc", "threads", "n_workers", "n_sessions", "commit"))
+#: What makes a stored row a finished one: our version, and a count that goes up when a row's content changes.
+SCORED_BY = f"{__version__} rows 2"
 _MOST_ERRORS = 100
 
 
@@ -42,7 +44,7 @@ def complete(store: Store, plan: Plan) -> dict[int, Row]:
     return {
         index: found[cell.key][0]
         for index, cell in enumerate(plan.cells)
-        if cell.key in found and found[cell.key][1:] == (0, __version__)
+        if cell.key in found and found[cell.key][1:] == (0, SCORED_BY)
     }
 
 
@@ -118,7 +120,7 @@ def finish(store: Store, plan: Plan, index: int) -> Row:
     row |= _origin(store, found)
     failed = len(members) - len(found) + ("score" in errors)
     store.put_cell(
-        (cell.key, __version__, failed, corpus.digest, where.coding, where.beta, subject, json.dumps(row)),
+        (cell.key, SCORED_BY, failed, corpus.digest, where.coding, where.beta, subject, json.dumps(row)),
         members,
     )
     return row

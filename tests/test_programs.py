@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from icm_bench import programs
+from icm_bench import datasets, programs
 from icm_bench.cli import main
 from icm_bench.programs import Check
 
@@ -32,6 +32,40 @@ def test_too_old_and_missing_packages_come_with_a_command(monkeypatch):
     assert found["numpy"].found is None and found["numpy"].fix.startswith("pip install 'numpy>=99'")
     assert found["no-such-package"].fix == "pip install 'no-such-package>=1'"
     assert not found["no-such-package"].is_well
+
+
+def test_the_five_back_ends_say_what_is_there_or_the_command_that_brings_it(monkeypatch):
+    found = by_name(programs.backends())
+    assert list(found) == ["torchvision:...", "onnx:...", "timm:...", "mmseg:...", "detectron2:..."]
+    assert found["torchvision:..."].found.startswith("torchvision ")
+    monkeypatch.setattr(programs, "find_spec", lambda name: None)
+    fixes = {name: check.fix for name, check in by_name(programs.backends()).items()}
+    assert all(check.found is None and check.is_well for check in programs.backends())
+    for name in ("onnx", "timm", "mmseg"):
+        assert fixes[f"{name}:..."] == f"pip install 'icm-bench[{name}]'"
+    assert fixes["detectron2:..."].startswith("pip install --no-build-isolation ")
+
+
+def test_the_three_data_sets_say_what_was_found_or_the_command_that_adds_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("ICM_BENCH_CONFIG", str(tmp_path / "config"))
+    found = by_name(programs.real_data())
+    assert list(found) == ["cityscapes", "coco", "imagenet"]
+    assert {name: check.fix for name, check in found.items()} == {
+        name: f"icm-bench data add {name} PATH" for name in found
+    }
+    (tmp_path / "val2017").mkdir()
+    datasets.remember("coco", tmp_path)
+    (check,) = [check for check in programs.real_data() if check.name == "coco"]
+    assert check.found is None and "expected val2017/" in check.fix
+    for wnid in ("n01000000", "n02000000"):
+        (tmp_path / "set" / wnid).mkdir(parents=True)
+        for name in "ab":
+            (tmp_path / "set" / wnid / f"{name}.png").write_bytes(b"")
+    index = {"1": ["n01000000", "a"], "2": ["n02000000", "b"]}
+    (tmp_path / "set" / "imagenet_class_index.json").write_text(json.dumps(index))
+    datasets.remember("imagenet", tmp_path / "set")
+    (check,) = [check for check in programs.real_data() if check.name == "imagenet"]
+    assert check.found == f"4 of 50000 pictures in {tmp_path / 'set'}"
 
 
 def test_ffmpeg_can_code_and_decode_vvc():

@@ -53,6 +53,22 @@ def test_another_net_codes_nothing(world):
     assert (world.logged("encode"), world.logged("decode")) == (12, 24)
 
 
+def test_a_net_that_needs_more_memory_than_there_is_says_what_to_try(world):
+    rows, _ = world.run(nets=("greedy",), betas=(0, 1), rates=(2,), batch=2)
+    assert all(row["n_failed"] == 6 for row in rows)
+    assert "can't allocate memory" in rows[0]["error"]
+    assert rows[0]["error"].endswith("(not enough memory: --batch 1, --workers 1)")
+    rows, _ = world.run(nets=("greedy",), betas=(0, 1), rates=(2,), batch=1)  # and that helps
+    assert [row["error"] for row in rows] == [None, None]
+    assert world.logged("encode") == 6
+
+
+def test_batches_change_nothing_but_the_number_of_calls(world):
+    default, _ = world.run(nets=("mean",), betas=(0, 0.5, 1))
+    batched, _ = world.run(nets=("mean",), betas=(0, 0.5, 1), batch=2, store=world.out / "other.sqlite")
+    assert lasting(default) == lasting(batched)
+
+
 def test_another_beta_only_decodes(world):
     world.run()
     rows, _ = world.run(betas=(0.5,))

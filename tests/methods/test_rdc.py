@@ -1,6 +1,8 @@
 """RDC: the conformance kit on the shipped checkpoint, and what follows from its algebra on a tiny one."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,26 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Method:
 
 class TestRdc(MethodTests):
     pass
+
+
+_FRAME = """
+import resource
+import numpy as np
+from icm_bench import registry
+from icm_bench.testing import textured_picture
+method = registry.method("rdc")
+method.setup()
+frame = np.tile(textured_picture(256, 256), (4, 8, 1))
+stream = method.encode(frame, 3.0)
+assert all(picture.shape == (1024, 2048, 3) for picture in method.decode(stream, (0.0, 1.0)))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+"""
+
+
+@pytest.mark.slow
+def test_a_street_frame_of_2048x1024_takes_less_than_4_gb() -> None:
+    done = subprocess.run([sys.executable, "-c", _FRAME], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 4  # GB, all of the process
 
 
 def test_beta_one_needs_the_primary_layer_only(tiny: Method) -> None:

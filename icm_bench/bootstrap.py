@@ -1,8 +1,8 @@
 """Confidence by the paired bootstrap over pictures.
 
-A resample is a row of counts: how often each picture was drawn. A statistic is a function of such counts, so
-that means, ratios of sums, summed confusion matrices and re-accumulated AP all fit, and two methods are
-paired by giving both the same counts.
+A resample is a row of counts: how often each picture was drawn. Every figure is made for all rows of counts at once,
+the first of which is the data set itself, so that means, ratios of sums, summed confusion matrices and re-accumulated
+AP all fit, and two methods are paired by giving both the same counts.
 
 Source: B. Efron and R. Tibshirani, An Introduction to the Bootstrap (1993), percentile intervals.
 """
@@ -18,8 +18,8 @@ from icm_bench.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
-#: A figure over pictures, from int counts (n_pictures,), all ones for the data set itself.
-Statistic = Callable[["np.ndarray"], float]
+#: An interval is given when at least this share of the resamples has a defined value.
+MIN_DEFINED = 0.95
 
 
 @dataclass(frozen=True)
@@ -30,78 +30,98 @@ class Plan:
     seed: int = 0
     level: float = 0.95
 
+    def __post_init__(self) -> None:
+        if self.n_resamples < 100:
+            raise UserError(f"{self.n_resamples} resamples: an interval of 95 % needs at least 100")
+
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure on the data set itself with its percentile interval."""
+    """A figure on the data set itself with its percentile interval; None for what is undefined."""
 
-    value: float
-    low: float
-    high: float
-    plan: Plan = Plan()
+    value: float | None
+    low: float | None
+    high: float | None
 
     @property
     def excludes_zero(self) -> bool:
         """Whether a difference is told from zero at this level."""
-        return self.low > 0 or self.high < 0
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
-def resamples(n_pictures: int, plan: Plan | None = None) -> np.ndarray:
-    """Counts (n_resamples, n_pictures), each row summing to n_pictures. The same plan gives the same rows."""
+def draws(n_pictures: int, plan: Plan | None = None) -> np.ndarray:
+    """Counts (1 + n_resamples, n_pictures), each row summing to n_pictures; the first is all ones.
+
+    The same plan gives the same rows.
+    """
     import numpy as np
 
     if n_pictures < 1:
         raise UserError("a bootstrap needs at least one picture")
     plan = plan or Plan()
     rng = np.random.default_rng(plan.seed)
-    return rng.multinomial(n_pictures, np.full(n_pictures, 1 / n_pictures), size=plan.n_resamples)
+    drawn = rng.multinomial(n_pictures, np.full(n_pictures, 1 / n_pictures), size=plan.n_resamples)
+    return np.vstack([np.ones((1, n_pictures), drawn.dtype), drawn])
 
 
-def interval(statistic: Statistic, n_pictures: int, plan: Plan | None = None) -> Interval:
-    """A statistic over n_pictures with its interval."""
+def interval(values: np.ndarray, plan: Plan | None = None) -> Interval:
+    """The interval of a figure made of ``draws``: (1 + n_resamples,), NaN where it is undefined."""
     import numpy as np
 
-    plan = plan or Plan()
-    drawn = [statistic(counts) for counts in resamples(n_pictures, plan)]
-    tail = 50 * (1 - plan.level)
-    low, high = np.percentile(drawn, [tail, 100 - tail])
-    return Interval(float(statistic(np.ones(n_pictures, dtype=int))), float(low), float(high), plan)
+    own, drawn = float(values[0]), values[1:]
+    if np.isnan(own):
+        return Interval(None, None, None)
+    defined = drawn[~np.isnan(drawn)]
+    if len(defined) < MIN_DEFINED * len(drawn):
+        return Interval(own, None, None)
+    tail = 50 * (1 - (plan or Plan()).level)
+    low, high = np.percentile(defined, [tail, 100 - tail])
+    return Interval(own, float(low), float(high))
 
 
-def difference(test: Statistic, anchor: Statistic, n_pictures: int, plan: Plan | None = None) -> Interval:
-    """The paired difference test - anchor over the same pictures in the same order, with its interval."""
-    return interval(lambda counts: test(counts) - anchor(counts), n_pictures, plan)
+def means(counts: np.ndarray, values: Sequence[float | None] | np.ndarray) -> np.ndarray:
+    """The mean over pictures, (n_draws,): PSNR, or top-1 from 0 and 100 for a miss and a hit.
 
-
-def mean_of(values: Sequence[float] | np.ndarray) -> Statistic:
-    """The mean over pictures: PSNR, or top-1 from 0 and 100 for a miss and a hit."""
-    return ratio_of(values, [1.0] * len(values))
-
-
-def ratio_of(numerators: Sequence[float] | np.ndarray, denominators: Sequence[float] | np.ndarray) -> Statistic:
-    """A ratio of sums over pictures: bpp from the bits and the original pixels of each picture."""
+    A picture whose value is None or NaN takes no part; a draw of such pictures only gives NaN.
+    """
     import numpy as np
 
-    above, below = np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)
-    if above.shape != below.shape:
-        raise UserError(f"a ratio needs equally many values, not {len(above)} and {len(below)}")
-    return lambda counts: float(counts @ above / (counts @ below))
+    given = np.array([np.nan if value is None else value for value in values], float)
+    there = ~np.isnan(given)
+    return ratios(counts, np.where(there, given, 0.0), there.astype(float))
 
 
-def score_of(score: Callable[[Mapping[str, Any]], float], evidence: Mapping[str, Any]) -> Statistic:
-    """Any score over evidence keyed by picture id, scored anew for each resample.
+def ratios(
+    counts: np.ndarray, above: Sequence[float] | np.ndarray, below: Sequence[float] | np.ndarray
+) -> np.ndarray:
+    """A ratio of sums over pictures, (n_draws,): bpp from the bits and the original pixels of each picture."""
+    import numpy as np
+
+    numerators, denominators = np.asarray(above, dtype=float), np.asarray(below, dtype=float)
+    if numerators.shape != denominators.shape:
+        raise UserError(f"a ratio needs equally many values, not {len(numerators)} and {len(denominators)}")
+    total = counts @ denominators
+    return (counts @ numerators) / np.where(total == 0, np.nan, total)
+
+
+def rescored(
+    score: Callable[[Mapping[str, Any]], Mapping[str, float]], evidence: Mapping[str, Any], counts: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Any scores over evidence keyed by picture id, made anew for each draw; (n_draws,) each.
 
     A picture drawn twice appears twice, the copies under ids with a NUL and a number appended, so the score
-    must not look anything up by id. Slow for AP: give it a statistic of its own that re-accumulates matches.
+    must not look anything up by id. Slow: a task that can does better in ``Task.resampled``.
     """
-    ids = list(evidence)
+    import numpy as np
 
-    def statistic(counts: np.ndarray) -> float:
+    ids = list(evidence)
+    found = []
+    for row in counts.tolist():
         drawn = {
             key if copy == 0 else f"{key}\0{copy}": evidence[key]
-            for key, count in zip(ids, counts.tolist(), strict=True)
+            for key, count in zip(ids, row, strict=True)
             for copy in range(count)
         }
-        return float(score(drawn))
-
-    return statistic
+        found.append(score(drawn))
+    names = dict.fromkeys(name for one in found for name in one)
+    return {name: np.array([one.get(name, np.nan) for one in found], float) for name in names}

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from icm_bench.bootstrap import Statistic
-
     Image = np.ndarray  # uint8 (H, W, 3) sRGB
 
 #: The profile that codes pictures as they are.
@@ -241,13 +239,12 @@ class Task(ABC):
         Returns floats under the names in ``metrics`` and counts such as ``n_classes``; never NaN.
         """
 
-    def statistic(self, evidence: Mapping[str, Evidence]) -> Statistic:
-        """The main metric as a function of how often each picture was drawn, for the bootstrap.
+    def resampled(self, evidence: Mapping[str, Evidence], counts: np.ndarray) -> dict[str, np.ndarray]:
+        """The metrics for every row of counts: how often each picture was drawn, for the bootstrap.
 
-        Takes int counts (n,) in the order of the evidence. Scores anew for every resample; a task that has a faster
-        way overrides it.
+        counts: int (n_draws, n_pictures) in the order of the evidence. Gives (n_draws,) for each metric, NaN where a
+        draw leaves it undefined. Scores anew for each draw; a task that has a faster way overrides it.
         """
-        from icm_bench.bootstrap import score_of
+        from icm_bench.bootstrap import rescored
 
-        metric = str(self.main_metric)
-        return score_of(lambda drawn: self.score(drawn)[metric], evidence)
+        return rescored(self.score, evidence, counts)

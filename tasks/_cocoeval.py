@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_AREAS = ("", "_small", "_medium", "_large")  # the order of COCOeval's area ranges, the first is all
+AREAS = ("", "_small", "_medium", "_large")  # the order of COCOeval's area ranges, the first is all
 
 
 def box_metrics(
@@ -27,7 +27,7 @@ def box_metrics(
     recall = evaluated["recall"]  # (10 IoU, categories, 4 areas, 3 limits)
     values = _precisions(evaluated["precision"])
     values |= {f"AR_{limit}": recall[:, :, 0, m] for m, limit in enumerate((1, 10, 100))}
-    values |= {f"AR{area}": recall[:, :, a, 2] for a, area in enumerate(_AREAS) if area}
+    values |= {f"AR{area}": recall[:, :, a, 2] for a, area in enumerate(AREAS) if area}
     return _means(values)
 
 
@@ -61,7 +61,7 @@ def mask_metrics(
 
 def _precisions(precision: Any) -> dict[str, Any]:
     """Each AP's share of the precision array (10 IoU, 101 recalls, categories, 4 areas, 3 limits)."""
-    values = {f"AP{area}": precision[:, :, :, a, 2] for a, area in enumerate(_AREAS)}
+    values = {f"AP{area}": precision[:, :, :, a, 2] for a, area in enumerate(AREAS)}
     return values | {"AP50": precision[0, :, :, 0, 2], "AP75": precision[5, :, :, 0, 2]}
 
 

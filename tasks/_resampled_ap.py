@@ -1,69 +1,145 @@
-"""COCO's box AP under resampling: boxes are matched once, and only precision and recall are summed up anew.
+"""COCO's metrics under resampling: boxes are matched once, and only precision and recall are summed up anew.
 
 A picture drawn k times counts k times, its boxes one after another in the ranking, as if it lay in the set k times.
+All resamples are worked through together: of each ranking only the hits matter, because the interpolated precision
+at any recall is that of a hit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from icm_bench.bootstrap import Statistic
-from icm_bench.tasks._cocoeval import dataset_of
+from icm_bench.tasks._cocoeval import AREAS, dataset_of
 
 MAX_BOXES = 100
+_LIMITS = (1, 10, 100)
+_LEVELS = np.linspace(0.0, 1.0, 101)
+_IOUS = 10
+#: Resamples worked through at once, so that the arrays stay in the processor's cache.
+_CHUNK = 64
 
 
 @dataclass(frozen=True)
 class _Ranked:
-    """One category: its boxes by falling score. picture: (n,) place in the set; hit, counted: (10 IoU, n) matched a
-    label, and counts at all (a crowd's match does not); labels: (n_pictures,) labels to be found in each.
+    """One category in one range of areas: its boxes by falling score.
+
+    picture: (n,) place in the set; rank: (n,) place among the picture's boxes; hit: (10 IoU, n) matched a label that
+    counts; ignored: (10 IoU, n) does not count at all; labels: (n_pictures,) labels to be found in each.
     """
 
     picture: np.ndarray
+    rank: np.ndarray
     hit: np.ndarray
-    counted: np.ndarray
+    ignored: np.ndarray
     labels: np.ndarray
 
-    def precision(self, counts: np.ndarray) -> float | None:
-        """Mean of interpolated precision over IoU thresholds and 101 recalls; None without a label."""
-        n_labels = float(counts @ self.labels)
-        if not n_labels:
-            return None
-        weight = counts[self.picture]
-        true = np.cumsum(weight * (self.hit & self.counted), 1, dtype=float)
-        false = np.cumsum(weight * (~self.hit & self.counted), 1, dtype=float)
-        recall = true / n_labels
-        precision = true / np.maximum(true + false, np.spacing(1.0))
-        precision = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
-        levels = np.linspace(0.0, 1.0, 101)
-        total = 0.0
-        for row, curve in zip(recall, precision, strict=True):
-            at = np.searchsorted(row, levels, side="left")
-            total += float(curve[at[at < len(curve)]].sum())
-        return total / (101 * len(recall))
+    def precisions(self, counts: np.ndarray) -> np.ndarray:
+        """Mean interpolated precision over 101 recalls: (10 IoU, resamples), NaN where there is no label."""
+        n_labels = counts @ self.labels
+        weight = counts[:, self.picture]
+        boxes_before = np.cumsum(weight, 1)
+        needed = _hits_needed(n_labels)
+        found = np.full((_IOUS, len(counts)), np.nan)
+        for iou in range(_IOUS):
+            at = np.flatnonzero(self.hit[iou])
+            found[iou] = _interpolated(
+                np.cumsum(weight[:, at], 1), boxes_before[:, at] - self._ignored_before(iou, at, weight), needed
+            )
+        return np.where(n_labels > 0, found, np.nan)
+
+    def _ignored_before(self, iou: int, at: np.ndarray, weight: np.ndarray) -> np.ndarray | int:
+        """How many of the boxes before each hit do not count: (resamples, hits)."""
+        ignored = np.flatnonzero(self.ignored[iou])
+        if not len(ignored):
+            return 0
+        before = np.concatenate([np.zeros((len(weight), 1), weight.dtype), np.cumsum(weight[:, ignored], 1)], 1)
+        return before[:, np.searchsorted(ignored, at)]
+
+    def recalls(self, counts: np.ndarray, limit: int) -> np.ndarray:
+        """Labels found by the first boxes of each picture: (10 IoU, resamples), NaN where there is no label."""
+        n_labels = counts @ self.labels
+        kept = self.rank < limit
+        weight = counts[:, self.picture[kept]].astype(float)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(n_labels > 0, self.hit[:, kept].astype(float) @ weight.T / n_labels, np.nan)
 
 
-def average_precision(
+def _hits_needed(n_labels: np.ndarray) -> np.ndarray:
+    """For each resample the fewest hits whose recall reaches each of the 101 levels: (resamples, 101)."""
+    total = np.maximum(n_labels, 1)[:, None]
+    needed = np.ceil(_LEVELS * total).astype(np.int64)
+    # The comparison is that of COCOeval, in floating point: hits / labels against the level.
+    needed -= (needed > 0) & ((needed - 1) / total >= _LEVELS)
+    needed += needed / total < _LEVELS
+    return needed
+
+
+def _interpolated(hits: np.ndarray, boxes: np.ndarray, needed: np.ndarray) -> np.ndarray:
+    """Mean over the levels of the best precision from there on. hits, boxes: sums up to each hit (draws, hits)."""
+    n_resamples, n_hits = hits.shape
+    if not n_hits:
+        return np.zeros(n_resamples)
+    precision = hits / np.maximum(boxes, 1)
+    best = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
+    best = np.concatenate([best, np.zeros((n_resamples, 1))], 1)
+    # One search for all rows: each is moved into a range of numbers of its own.
+    step = int(max(hits[:, -1].max(), needed.max())) + 1
+    base = step * np.arange(n_resamples)[:, None]
+    place = np.searchsorted((hits + base).ravel(), (np.maximum(needed, 1) + base).ravel()).reshape(needed.shape)
+    place -= n_hits * np.arange(n_resamples)[:, None]
+    values: np.ndarray = np.take_along_axis(best, np.minimum(place, n_hits), 1).mean(1)
+    return values
+
+
+def resampled_metrics(
     truth: Mapping[str, Sequence[Mapping[str, Any]]],
     boxes: Mapping[str, Sequence[Sequence[float]]],
     categories: Sequence[int],
-) -> Statistic:
-    """AP in percent as a function of counts (n_pictures,) in the order of ``boxes``.
+    counts: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """COCO's box metrics in percent for counts (resamples, n_pictures) in the order of ``boxes``; (resamples,) each.
 
-    truth, boxes, categories: as for ``_cocoeval.box_metrics``.
+    truth, boxes, categories: as for ``_cocoeval.box_metrics``. NaN where a resample holds no label of the kind.
     """
-    order = list(boxes)
-    ranked = [one for one in (_ranked(found) for found in _matched(truth, boxes, categories, order)) if one]
+    ranked = _matched(truth, boxes, categories, list(boxes))
+    chunks = [counts[start : start + _CHUNK] for start in range(0, len(counts), _CHUNK)]
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:  # numpy lets go of the interpreter's lock
+        parts = list(threads.map(lambda chunk: _chunk(ranked, chunk), chunks))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def statistic(counts: np.ndarray) -> float:
-        values = [value for one in ranked if (value := one.precision(counts)) is not None]
-        return 100 * float(np.mean(values)) if values else 0.0
 
-    return statistic
+def _chunk(ranked: list[list[_Ranked]], counts: np.ndarray) -> dict[str, np.ndarray]:
+    counts = np.ascontiguousarray(counts, dtype=np.int32)
+    made: dict[str, np.ndarray] = {}
+    for area, of_area in zip(AREAS, ranked, strict=True):
+        precision = _stacked([one.precisions(counts) for one in of_area], len(counts))
+        made[f"AP{area}"] = _mean(precision)
+        if not area:
+            made |= {"AP50": _mean(precision[:, :1]), "AP75": _mean(precision[:, 5:6])}
+        for limit in _LIMITS if not area else _LIMITS[-1:]:
+            recall = _stacked([one.recalls(counts, limit) for one in of_area], len(counts))
+            made[f"AR{area}" if area else f"AR_{limit}"] = _mean(recall)
+    return made
+
+
+def _stacked(parts: list[np.ndarray], n_resamples: int) -> np.ndarray:
+    """(categories, 10 IoU, resamples)."""
+    return np.stack(parts) if parts else np.full((1, _IOUS, n_resamples), np.nan)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Mean in percent over the categories and IoU thresholds that have labels: (resamples,)."""
+    there = ~np.isnan(values)
+    n = there.sum((0, 1))
+    with np.errstate(invalid="ignore"):
+        mean: np.ndarray = 100 * np.where(there, values, 0).sum((0, 1)) / np.where(n > 0, n, np.nan)
+    return mean
 
 
 def _matched(
@@ -71,8 +147,8 @@ def _matched(
     boxes: Mapping[str, Sequence[Sequence[float]]],
     categories: Sequence[int],
     order: list[str],
-) -> list[list[Any]]:
-    """For each category what pycocotools matched in each picture, over all areas."""
+) -> list[list[_Ranked]]:
+    """For each range of areas the categories with labels, as pycocotools matches them."""
     import contextlib
     import io
 
@@ -81,31 +157,40 @@ def _matched(
 
     dataset, results = dataset_of(truth, boxes, categories, order)
     with contextlib.redirect_stdout(io.StringIO()):
-        known = COCO()
-        known.dataset = dataset
+        known, found = COCO(), COCO()
+        known.dataset, found.dataset = dataset, {**dataset, "annotations": results}
         known.createIndex()
-        found = COCO()
-        found.dataset = {**dataset, "annotations": results}
         found.createIndex()
         evaluator = COCOeval(known, found, "bbox")
-        evaluator.params.areaRng, evaluator.params.areaRngLbl = evaluator.params.areaRng[:1], ["all"]
         evaluator.params.maxDets = [MAX_BOXES]
         evaluator.evaluate()
-    n = len(order)
-    return [evaluator.evalImgs[index * n : (index + 1) * n] for index in range(len(evaluator.params.catIds))]
+    n, n_areas = len(order), len(AREAS)
+    made: list[list[_Ranked]] = [[] for _ in AREAS]
+    for index in range(len(evaluator.params.catIds)):
+        for area in range(n_areas):
+            start = (index * n_areas + area) * n
+            made[area] += _ranked(evaluator.evalImgs[start : start + n])
+    return made
 
 
-def _ranked(found: list[Any]) -> _Ranked | None:
-    """One category's boxes in one ranking; None where it has no label and no box."""
+def _ranked(found: list[Any]) -> Iterator[_Ranked]:
+    """One category's boxes in one ranking; nothing where it has no label."""
     labels = np.array([0 if one is None else int(np.sum(np.asarray(one["gtIgnore"]) == 0)) for one in found])
     if not labels.sum():
-        return None
+        return
     seen = [(place, one) for place, one in enumerate(found) if one is not None and len(one["dtScores"])]
     if not seen:
-        return _Ranked(np.zeros(0, int), np.zeros((10, 0), bool), np.zeros((10, 0), bool), labels)
+        none = np.zeros((_IOUS, 0), bool)
+        yield _Ranked(np.zeros(0, int), np.zeros(0, int), none, none, labels)
+        return
     scores = np.concatenate([one["dtScores"] for _, one in seen])
     by_score = np.argsort(-scores, kind="mergesort")
-    picture = np.repeat([place for place, _ in seen], [len(one["dtScores"]) for _, one in seen])
-    hit = np.concatenate([one["dtMatches"] for _, one in seen], 1) > 0
+    sizes = [len(one["dtScores"]) for _, one in seen]
+    picture = np.repeat([place for place, _ in seen], sizes)
+    rank = np.concatenate([np.arange(size) for size in sizes])
+    matched = np.concatenate([one["dtMatches"] for _, one in seen], 1) > 0
     ignored = np.concatenate([one["dtIgnore"] for _, one in seen], 1) > 0
-    return _Ranked(picture[by_score], hit[:, by_score], ~ignored[:, by_score], labels)
+    by_score = by_score[~ignored[:, by_score].all(0)]  # what never counts changes nothing
+    yield _Ranked(
+        picture[by_score], rank[by_score], (matched & ~ignored)[:, by_score], ignored[:, by_score], labels
+    )

@@ -20,8 +20,6 @@ from icm_bench.tasks._nets import mini_names
 if TYPE_CHECKING:
     import numpy as np
 
-    from icm_bench.bootstrap import Statistic
-
 N_CLASSES = 19
 VOID = 255
 #: Cityscapes' official labelId of each trainId 0 .. 18 (road, sidewalk, building, ..., bicycle).
@@ -140,23 +138,24 @@ class Cityscapes(DataTask):
             **scores,
         }
 
-    def statistic(self, evidence: Mapping[str, Evidence]) -> Statistic:
-        """mIoU_present of summed confusion matrices; a class that a resample lacks is left out of its mean."""
+    def resampled(self, evidence: Mapping[str, Evidence], counts: np.ndarray) -> dict[str, np.ndarray]:
+        """Metrics of summed confusion matrices; a class that a draw lacks is left out of its mean."""
         import numpy as np
 
         confusion = np.zeros((len(evidence), N_CLASSES, N_CLASSES + 1))
         for index, pairs in enumerate(evidence.values()):
             for label, predicted, pixels in pairs:
                 confusion[index, label, min(predicted, N_CLASSES)] += pixels
-
-        def mean_iou(counts: np.ndarray) -> float:
-            total = np.tensordot(counts, confusion, 1)
-            hits, labelled = np.diagonal(total), total.sum(1)
-            union = labelled + total[:, :N_CLASSES].sum(0) - hits
-            present = labelled > 0
-            return 100 * float((hits[present] / union[present]).mean())
-
-        return mean_iou
+        total = (counts @ confusion.reshape(len(confusion), -1)).reshape(len(counts), N_CLASSES, N_CLASSES + 1)
+        hits, labelled = np.diagonal(total, axis1=1, axis2=2), total.sum(2)
+        union = labelled + total[:, :, :N_CLASSES].sum(1) - hits
+        with np.errstate(invalid="ignore", divide="ignore"):
+            iou = hits / union
+            return {
+                "mIoU_present": 100 * np.where(labelled > 0, iou, 0).sum(1) / (labelled > 0).sum(1),
+                "mIoU": 100 * np.where(union > 0, iou, 0).sum(1) / (union > 0).sum(1),
+                "pixel_accuracy": 100 * hits.sum(1) / labelled.sum(1),
+            }
 
 
 def _train_ids(label: np.ndarray, path: Path) -> np.ndarray:

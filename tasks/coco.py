@@ -20,7 +20,8 @@ from icm_bench.tasks._data import DataTask, digest, read_json
 from icm_bench.tasks._nets import mini_names
 
 if TYPE_CHECKING:
-    from icm_bench.bootstrap import Statistic
+    import numpy as np
+
     from icm_bench.task import Image
 
 MAX_BOXES = 100
@@ -135,11 +136,12 @@ class Coco(DataTask):
         """(height, width) of each picture, as the annotations say."""
         return {str(image["id"]): (image["height"], image["width"]) for image in self._labels["images"]}
 
-    def statistic(self, evidence: Mapping[str, Evidence]) -> Statistic:
-        from icm_bench.tasks._resampled_ap import average_precision
+    def resampled(self, evidence: Mapping[str, Evidence], counts: np.ndarray) -> dict[str, np.ndarray]:
+        """The box metrics; boxes are matched once."""
+        from icm_bench.tasks._resampled_ap import resampled_metrics
 
         categories = [int(category["id"]) for category in self._labels["categories"]]
-        return average_precision({key: self._truth[key] for key in evidence}, evidence, categories)
+        return resampled_metrics({key: self._truth[key] for key in evidence}, evidence, categories, counts)
 
 
 def _row(score: Any, box: Any, label: Any, sample_id: str) -> list[float]:

@@ -23,7 +23,8 @@ from icm_bench.tasks._imagenet_labels import DEVKITS, INDEX_FILE, TABLES, TRUTH_
 from icm_bench.tasks._nets import mini_names
 
 if TYPE_CHECKING:
-    from icm_bench.bootstrap import Statistic
+    import numpy as np
+
     from icm_bench.task import Image
 
 _FOLDERS = ("val", "ILSVRC2012_img_val")
@@ -114,11 +115,13 @@ class ImageNet(DataTask):
         top5 = sum(labels[key] in evidence[key][:5] for key in order)
         return {"top1": 100 * top1 / len(order), "top5": 100 * top5 / len(order)}
 
-    def statistic(self, evidence: Mapping[str, Evidence]) -> Statistic:
-        from icm_bench.bootstrap import mean_of
+    def resampled(self, evidence: Mapping[str, Evidence], counts: np.ndarray) -> dict[str, np.ndarray]:
+        from icm_bench.bootstrap import means
 
         labels = self._index[1]
-        return mean_of([100.0 * (found[:1] == [labels[key]]) for key, found in evidence.items()])
+        top1 = [100.0 * (found[:1] == [labels[key]]) for key, found in evidence.items()]
+        top5 = [100.0 * (labels[key] in found[:5]) for key, found in evidence.items()]
+        return {"top1": means(counts, top1), "top5": means(counts, top5)}
 
 
 def _or(places: Iterable[Path]) -> str:

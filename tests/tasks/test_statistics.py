@@ -1,4 +1,4 @@
-"""A task's main metric under resampling against its score on a set that really holds the copies."""
+"""A task's metrics under resampling against its scores on a set that really holds the copies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from icm_bench import registry
 from icm_bench.tasks._cocoeval import box_metrics
-from icm_bench.tasks._resampled_ap import average_precision
+from icm_bench.tasks._resampled_ap import resampled_metrics
 
 CATEGORIES = [3, 7, 44]
 
@@ -35,44 +35,59 @@ def world(seed: int, n: int = 12) -> tuple[dict[str, list[dict[str, Any]]], dict
     return truth, boxes
 
 
+def once(boxes: dict[str, list[list[float]]]) -> np.ndarray:
+    """The draw that is the set itself."""
+    return np.ones((1, len(boxes)), int)
+
+
 @pytest.mark.parametrize("seed", range(4))
-def test_resampled_ap_is_cocoevals_on_the_set_itself(seed: int) -> None:
-    truth, boxes = world(seed)
-    statistic = average_precision(truth, boxes, CATEGORIES)
-    assert statistic(np.ones(len(boxes), int)) == pytest.approx(box_metrics(truth, boxes, CATEGORIES)["AP"])
+def test_all_twelve_are_cocoevals_on_the_set_itself(seed: int) -> None:
+    truth, boxes = world(seed, 30)
+    found = resampled_metrics(truth, boxes, CATEGORIES, once(boxes))
+    expected = box_metrics(truth, boxes, CATEGORIES)
+    assert {name: values[0] for name, values in found.items() if not np.isnan(values[0])} == pytest.approx(
+        expected, abs=1e-9
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_resampled_ap_is_that_of_a_set_with_copies(seed: int) -> None:
+def test_all_twelve_are_those_of_a_set_with_copies(seed: int) -> None:
     truth, boxes = world(seed)
-    statistic = average_precision(truth, boxes, CATEGORIES)
     rng = np.random.default_rng(seed)
-    for _ in range(5):
-        counts = rng.multinomial(len(boxes), np.full(len(boxes), 1 / len(boxes)))
-        copies = [(key, copy) for key, count in zip(boxes, counts, strict=True) for copy in range(count)]
+    counts = rng.multinomial(len(boxes), np.full(len(boxes), 1 / len(boxes)), size=70)  # more than one chunk
+    found = resampled_metrics(truth, boxes, CATEGORIES, counts)
+    for row in (0, 1, 2, 64, 69):
+        copies = [(key, copy) for key, count in zip(boxes, counts[row], strict=True) for copy in range(count)]
         drawn_truth = {f"{key} {copy}": truth[key] for key, copy in copies}
         drawn_boxes = {f"{key} {copy}": boxes[key] for key, copy in copies}
-        expected = box_metrics(drawn_truth, drawn_boxes, CATEGORIES)["AP"]
-        assert statistic(counts) == pytest.approx(expected, abs=0.2)  # ties are ranked in another order
+        expected = box_metrics(drawn_truth, drawn_boxes, CATEGORIES)
+        for name, value in expected.items():
+            assert found[name][row] == pytest.approx(value, abs=0.2), name  # ties are ranked in another order
+        assert {name for name in found if np.isnan(found[name][row])} == set(found) - set(expected)
 
 
 def test_no_boxes_at_all_score_nothing() -> None:
     truth, boxes = world(0)
-    assert average_precision(truth, {key: [] for key in boxes}, CATEGORIES)(np.ones(len(boxes), int)) == 0
+    assert resampled_metrics(truth, {key: [] for key in boxes}, CATEGORIES, once(boxes))["AP"].tolist() == [0]
+    nothing = resampled_metrics({key: [] for key in boxes}, boxes, CATEGORIES, once(boxes))
+    assert all(np.isnan(values).all() for values in nothing.values())
 
 
-@pytest.mark.parametrize("name", ["imagenet", "cityscapes"])
-def test_fast_statistics_agree_with_scoring_anew(name: str) -> None:
+@pytest.mark.parametrize("name", ["imagenet", "cityscapes", "coco"])
+def test_fast_resampling_agrees_with_scoring_anew(name: str) -> None:
     task = registry.task(name)
     samples = task.samples()[:20]
     net = task.net(task.nets[0])
     evidence = {}
     for sample, record in zip(samples, task.predict(net, samples, [s.read() for s in samples]), strict=True):
         evidence[sample.id] = record
-    counts = np.random.default_rng(0).multinomial(20, np.full(20, 0.05), size=4)
+    counts = np.random.default_rng(0).integers(0, 2, (4, 20))
     counts[0] = 1
-    scores = [task.score(evidence)[task.main_metric]]  # type: ignore[index]
-    fast = task.statistic(evidence)
-    assert fast(counts[0]) == pytest.approx(scores[0])
-    drawn_once = {key: record for (key, record), count in zip(evidence.items(), counts[1], strict=True) if count}
-    assert fast((counts[1] > 0).astype(int)) == pytest.approx(task.score(drawn_once)[task.main_metric])  # type: ignore[index]
+    fast = task.resampled(evidence, counts)
+    for row, drawn in enumerate(counts):
+        kept = {key: record for (key, record), count in zip(evidence.items(), drawn, strict=True) if count}
+        scores = task.score(kept)
+        assert str(task.main_metric) in scores
+        for metric in task.metrics:
+            if metric in scores:
+                assert fast[metric][row] == pytest.approx(scores[metric]), metric

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from icm_bench.bootstrap import Plan
 from icm_bench.config import read_config
-from icm_bench.errors import UserError
 from icm_bench.registry import suggest
 from icm_bench.report_sections import KINDS, Desk, Section
 
@@ -41,13 +40,8 @@ def draw(path: Path) -> str:
     """The page of a spec file as Markdown. Raises UserError for a spec or store that does not fit."""
     spec = read_config(Spec, path)
     blocks = [f"# {spec.title}", spec.text]
-    with Desk({name: path.parent / folder for name, folder in spec.stores.items()}, _plan(spec)) as desk:
+    folders = {name: path.parent / folder for name, folder in spec.stores.items()}
+    with Desk(folders, Plan(spec.resamples, spec.seed)) as desk:
         for section in spec.section:
             blocks += [f"## {section.title}", section.text, KINDS[section.kind](desk, section)]
     return "\n\n".join(block.strip() for block in blocks if block.strip()) + "\n"
-
-
-def _plan(spec: Spec) -> Plan:
-    if spec.resamples < 100:
-        raise UserError(f"resamples = {spec.resamples}: an interval of 95 % needs at least 100")
-    return Plan(spec.resamples, spec.seed)

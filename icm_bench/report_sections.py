@@ -16,7 +16,7 @@ from icm_bench import bdrate, registry, resampling
 from icm_bench.bootstrap import Plan
 from icm_bench.curves import Group, Series, find_series, groups, series, short_spec
 from icm_bench.errors import UserError
-from icm_bench.resampling import Bounded, Resampled
+from icm_bench.resampling import Bounded, Resampled, Sampler
 from icm_bench.rows import load
 from icm_bench.spec import parse_spec
 from icm_bench.store import Store
@@ -70,7 +70,7 @@ class Desk:
         self.base = next(iter(folders.values())).parent if folders else Path()
         self._stores: dict[str, Store] = {}
         self._groups: dict[str, list[Group]] = {}
-        self._curves: dict[tuple[str, ...], Resampled] = {}
+        self._samplers: dict[str, Sampler] = {}
 
     def __enter__(self) -> Desk:
         for name, folder in self.folders.items():
@@ -79,6 +79,7 @@ class Desk:
                 raise UserError(f"{path}: there are no results here; icm-bench run --out {folder} makes some")
             self._stores[name] = Store(path, create=False).__enter__()
             self._groups[name] = groups(load(path))
+            self._samplers[name] = Sampler(self._stores[name], self.plan)
         return self
 
     def __exit__(
@@ -100,10 +101,7 @@ class Desk:
 
     def resampled(self, store: str, one: Series, column: str) -> Resampled:
         """A curve under the page's resamples."""
-        key = (store, column, *one.rows["key"])
-        if key not in self._curves:
-            self._curves[key] = resampling.resample(self._stores[store], one.rows, column, self.plan)
-        return self._curves[key]
+        return self._samplers[store].curve(one, column)
 
     def compare(self, store: str, group: Group, section: Section, names: tuple[str, str]) -> Bounded | None:
         """BD value of a curve against an anchor (their names); None where the group lacks one of them."""

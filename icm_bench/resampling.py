@@ -1,31 +1,32 @@
-"""Curves under the paired bootstrap over pictures, and the intervals of Bjøntegaard deltas that follow.
+"""Rows and curves under the paired bootstrap over pictures, and the intervals that follow.
 
-Every curve of one set of pictures is drawn with the same counts, so that two codecs are compared on the same
-resamples.
+Every row of one set of pictures is drawn with the same counts, so that two codecs are compared on the same resamples.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from icm_bench import bdrate, registry, rows
-from icm_bench.bootstrap import Plan, Statistic, ratio_of, resamples
+from icm_bench import bdbatch, bdrate, bootstrap, records, registry
+from icm_bench.bootstrap import Interval, Plan
 from icm_bench.errors import UserError
+from icm_bench.selection import BPP_INPUT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     import pandas as pd
 
+    from icm_bench.curves import Series
     from icm_bench.store import Store
-
-#: An interval is given when at least this share of the resamples has a defined value.
-MIN_DEFINED = 0.95
+    from icm_bench.task import Task
 
 
 @dataclass(frozen=True)
 class Resampled:
-    """bpp and quality, (1 + n_resamples, n_points) each; the first line is the data set itself."""
+    """Bits and quality of a curve, (1 + n_resamples, n_points) each; the first line is the data set itself."""
 
     bpp: np.ndarray
     values: np.ndarray
@@ -43,59 +44,99 @@ class Bounded:
     high: float | None = None
 
 
-def resample(store: Store, points: pd.DataFrame, column: str, plan: Plan) -> Resampled:
-    """The points of one curve (rows of the store, by their keys) under all resamples of a plan.
+class Sampler:
+    """The figures of a store's rows under one plan, each row read and resampled once."""
 
-    column: the task's main metric or "psnr_mean". Raises UserError for another column, for points on different
-    pictures, and for points with pictures missing.
-    """
-    import numpy as np
+    def __init__(self, store: Store, plan: Plan) -> None:
+        self.store, self.plan = store, plan
+        self._rows: dict[str, tuple[tuple[str, ...], dict[str, np.ndarray]]] = {}
+        self._counts: dict[int, np.ndarray] = {}
+        self._tasks: dict[str, Task] = {}
 
-    drawn: list[tuple[Statistic, Statistic]] = []
-    counted: set[tuple[str, ...]] = set()
-    for _, row in points.iterrows():
-        found = rows.records(store, row["key"])
-        if len(found) < row["n_expected"]:
-            raise UserError(f"{row['method']} at {row['rate']:g}: {len(found)} of {row['n_expected']:.0f} pictures")
-        counted.add(tuple(found["sample"]))
-        drawn.append((ratio_of(8 * found["n_bytes"], found["n_pixels"]), _quality(store, row, found, column)))
-    if len(counted) != 1:
-        raise UserError(f"{points['method'].iloc[0]}: its points were measured on different pictures")
-    n = len(next(iter(counted)))
-    counts = np.vstack([np.ones((1, n), int), resamples(n, plan)])
-    made = np.array([[(bpp(line), value(line)) for bpp, value in drawn] for line in counts])
-    return Resampled(made[:, :, 0], made[:, :, 1])
+    def row(self, row: pd.Series | Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """bpp, bpp_input_mean, psnr_mean, ms_ssim_mean and the task's metrics: (1 + n_resamples,) each.
+
+        Raises UserError for a row whose pictures are not all there.
+        """
+        return self._of(row)[1]
+
+    def pictures(self, row: pd.Series | Mapping[str, Any]) -> tuple[str, ...]:
+        """The ids of a row's pictures, in their order."""
+        return self._of(row)[0]
+
+    def intervals(self, row: pd.Series | Mapping[str, Any]) -> dict[str, Interval]:
+        """Each figure of a row with its interval."""
+        return {name: bootstrap.interval(values, self.plan) for name, values in self.row(row).items()}
+
+    def curve(self, one: Series, column: str) -> Resampled:
+        """A curve of a column against its rate. Raises UserError for points on different pictures."""
+        import numpy as np
+
+        points = [row for _, row in one.rows.iterrows()]
+        if len({self.pictures(row) for row in points}) != 1:
+            raise UserError(f"{one.method}: its points were measured on different pictures")
+        for row in points:
+            if column not in self.row(row):
+                raise UserError(f"{column}: no such figure of {row['method']} at {row['rate']:g}")
+        made = [np.stack([self.row(row)[name] for row in points], 1) for name in (one.bits, column)]
+        return Resampled(*made)
+
+    def _of(self, row: pd.Series | Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
+        key = row["key"]
+        if key not in self._rows:
+            found = records.read(self.store, records.where_of(self.store, key))
+            if len(found) < row["n_expected"]:
+                pictures = f"{len(found)} of {row['n_expected']:.0f} pictures"
+                raise UserError(f"{row['method']} at {row['rate']:g}: {pictures}, no interval")
+            self._rows[key] = tuple(one.sample for one in found), self._figures(row, found)
+        return self._rows[key]
+
+    def _figures(self, row: Any, found: list[records.Record]) -> dict[str, np.ndarray]:
+        n = len(found)
+        if n not in self._counts:
+            self._counts[n] = bootstrap.draws(n, self.plan)
+        counts = self._counts[n]
+        bits = [8 * one.n_bytes for one in found]
+        figures = {
+            "bpp": bootstrap.ratios(counts, bits, [one.n_pixels for one in found]),
+            BPP_INPUT: bootstrap.means(counts, [b / one.pixels_seen for b, one in zip(bits, found, strict=True)]),
+            "psnr_mean": bootstrap.means(counts, [one.psnr for one in found]),
+            "ms_ssim_mean": bootstrap.means(counts, [one.ms_ssim for one in found]),
+        }
+        if isinstance(row["net"], str):
+            spec = row["task_spec"]
+            if spec not in self._tasks:
+                self._tasks[spec] = registry.task(spec)
+            figures |= self._tasks[spec].resampled({one.sample: one.evidence for one in found}, counts)
+        return figures
 
 
-def _quality(store: Store, row: pd.Series, found: pd.DataFrame, column: str) -> Statistic:
-    if column == "psnr_mean":
-        finite = found["psnr"].notna()
-        return ratio_of(found["psnr"].fillna(0).astype(float), finite.astype(float))
-    task = registry.task(row["task_spec"])
-    if column != task.main_metric:
-        raise UserError(f"{column}: intervals are there for {task.main_metric} and psnr_mean")
-    return task.statistic(rows.evidence(store, row["key"]))
-
-
-def bd_rate(anchor: Resampled, test: Resampled, options: bdrate.Options) -> Bounded:
+def bd_rate(anchor: Resampled, test: Resampled, options: bdrate.Options, level: Plan | None = None) -> Bounded:
     """BD-rate in percent with its interval."""
-    return _bounded(bdrate.bd_rate, anchor, test, options)
+    return _bounded((bdrate.bd_rate, bdbatch.bd_rates), anchor, test, (options, level))
 
 
-def bd_metric(anchor: Resampled, test: Resampled, options: bdrate.Options) -> Bounded:
+def bd_metric(anchor: Resampled, test: Resampled, options: bdrate.Options, level: Plan | None = None) -> Bounded:
     """BD-metric in units of the metric with its interval."""
-    return _bounded(bdrate.bd_metric, anchor, test, options)
+    return _bounded((bdrate.bd_metric, bdbatch.bd_metrics), anchor, test, (options, level))
 
 
-def _bounded(delta: bdrate.DeltaOf, anchor: Resampled, test: Resampled, options: bdrate.Options) -> Bounded:
+def _bounded(
+    deltas: tuple[bdrate.DeltaOf, Any], anchor: Resampled, test: Resampled, how: tuple[bdrate.Options, Plan | None]
+) -> Bounded:
     import numpy as np
 
-    whole = delta(anchor.curve(0), test.curve(0), options)
+    (one_by_one, together), (options, plan) = deltas, how
+    whole = one_by_one(anchor.curve(0), test.curve(0), options)
     if whole.value is None:
         return Bounded(whole)
-    found = [delta(anchor.curve(i), test.curve(i), options).value for i in range(1, len(anchor.bpp))]
-    defined = [value for value in found if value is not None]
-    if len(defined) < MIN_DEFINED * len(found):
-        return Bounded(whole)
-    low, high = np.percentile(defined, [2.5, 97.5])
-    return Bounded(whole, float(low), float(high))
+    drawn = slice(1, None)
+    plain = options.interpolation == "pchip" and options.shape == "pareto" and options.max_rate is None
+    if plain and options.min_overlap == bdrate.MIN_OVERLAP:
+        found = together((anchor.bpp[drawn], anchor.values[drawn]), (test.bpp[drawn], test.values[drawn]))
+    else:
+        quiet = replace(options, sensitivity=False)
+        values = [one_by_one(anchor.curve(i), test.curve(i), quiet).value for i in range(1, len(anchor.bpp))]
+        found = np.array([np.nan if value is None else value for value in values])
+    bounds = bootstrap.interval(np.concatenate([[whole.value], found]), plan)
+    return Bounded(whole, bounds.low, bounds.high)

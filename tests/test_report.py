@@ -130,20 +130,31 @@ def test_an_interval_needs_defined_resamples():
 
 def test_points_of_a_row_are_the_rows_own_numbers(world):
     from icm_bench import rows
+    from icm_bench.curves import Series
     from icm_bench.store import Store
 
     world.run(rates=(2, 4))
     path = world.out / "store.sqlite"
     points = rows.load(path).query("beta == 0")
+    one = Series("quant", "quant", 0.0, points)
     with Store(path) as store:
-        psnr = resampling.resample(store, points, "psnr_mean", Plan(100))
-        score = resampling.resample(store, points, "hits", Plan(100))
-        with pytest.raises(UserError, match="intervals are there for hits and psnr_mean"):
-            resampling.resample(store, points, "distance", Plan(100))
-    assert psnr.bpp[0] == pytest.approx(points["bpp"].tolist())
-    assert psnr.values[0] == pytest.approx(points["psnr_mean"].tolist())
-    assert score.values[0] == pytest.approx(points["hits"].tolist())
-    assert psnr.bpp.shape == (101, 2) and np.ptp(psnr.values[1:], axis=0).max() > 0
+        sampler = resampling.Sampler(store, Plan(100))
+        found = {name: sampler.curve(one, name) for name in ("psnr_mean", "hits", "distance")}
+        with pytest.raises(UserError, match="no such figure"):
+            sampler.curve(one, "miou")
+        intervals = sampler.intervals(points.iloc[0])
+    for name, curve_of in found.items():
+        assert curve_of.bpp[0] == pytest.approx(points["bpp"].tolist())
+        assert curve_of.values[0] == pytest.approx(points[name].tolist())
+    assert found["psnr_mean"].bpp.shape == (101, 2) and np.ptp(found["psnr_mean"].values[1:], axis=0).max() > 0
+    assert intervals["psnr_mean"].low < points["psnr_mean"].iloc[0] < intervals["psnr_mean"].high
+
+
+@pytest.mark.parametrize("options", [{}, {"interpolation": "akima"}, {"shape": "concave"}, {"max_rate": 0.6}])
+def test_intervals_of_every_way_to_interpolate(options):
+    one, other = curve(100, 1.0), curve(100, 0.8)
+    found = resampling.bd_rate(one, other, bdrate.Options(**options))
+    assert found.low == pytest.approx(-20, abs=1) and found.high == pytest.approx(-20, abs=1)
 
 
 def test_a_cut_curve_ends_at_the_rate_and_stays_on_the_curve():

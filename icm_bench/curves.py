@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from icm_bench.bdrate import Curve
 from icm_bench.errors import UserError
-from icm_bench.selection import BPP_INPUT, PLAIN_COLUMNS, complete, lossless, matches
+from icm_bench.selection import BOUNDS, BPP_INPUT, PLAIN_COLUMNS, complete, lossless, matches
 from icm_bench.spec import format_spec, parse_spec
 from icm_bench.task import ORIG
 
@@ -72,7 +72,10 @@ class Group:
         return [
             name
             for name in self.rows.columns
-            if name not in PLAIN_COLUMNS and self.rows[name].notna().any() and self.rows[name].dtype.kind in "if"
+            if name not in PLAIN_COLUMNS
+            and not name.endswith(BOUNDS)
+            and self.rows[name].notna().any()
+            and self.rows[name].dtype.kind in "if"
         ]
 
 

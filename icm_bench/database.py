@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from icm_bench.errors import UserError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _APPLICATION = 0x49434D42  # "ICMB"
 _BUSY_S = 60.0
 _SCHEMA = """
@@ -38,6 +38,7 @@ CREATE TABLE sets (digest TEXT PRIMARY KEY, members BLOB NOT NULL);
 CREATE TABLE cells (key TEXT PRIMARY KEY, version TEXT, n_failed INTEGER, members TEXT, coding TEXT, beta
 REAL,
     subject TEXT, row TEXT NOT NULL);
+CREATE TABLE draws (row TEXT, plan TEXT, data BLOB, PRIMARY KEY (row, plan)) WITHOUT ROWID;
 """
 #: What turns a store of each version into one of the next.
 _STEPS = {
@@ -46,7 +47,8 @@ _STEPS = {
         "ALTER TABLE streams ADD COLUMN pixels_seen INTEGER",
         "ALTER TABLE decodes ADD COLUMN bits_estimated REAL",
         "UPDATE streams SET pixels_orig = width * height, pixels_seen = width * height",
-    )
+    ),
+    2: ("CREATE TABLE draws (row TEXT, plan TEXT, data BLOB, PRIMARY KEY (row, plan)) WITHOUT ROWID",),
 }
 
 
@@ -115,6 +117,11 @@ class Database:
     def close(self) -> None:
         """Close the file."""
         self.db.close()
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether anything may be kept here."""
+        return self.path is None or (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK))
 
     @contextmanager
     def told(self) -> Iterator[None]:

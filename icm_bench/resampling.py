@@ -5,16 +5,19 @@ Every row of one set of pictures is drawn with the same counts, so that two code
 
 from __future__ import annotations
 
+import json
+import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from icm_bench import bdbatch, bdrate, bootstrap, records, registry
 from icm_bench.bootstrap import Interval, Plan
 from icm_bench.errors import UserError
-from icm_bench.selection import BPP_INPUT
+from icm_bench.rows import SCORED_BY
+from icm_bench.selection import BOUNDS, BPP_INPUT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy as np
     import pandas as pd
@@ -64,6 +67,26 @@ class Sampler:
         """The ids of a row's pictures, in their order."""
         return self._of(row)[0]
 
+    def with_bounds(self, held: pd.DataFrame, progress: Callable[[int, int], None] | None = None) -> pd.DataFrame:
+        """Rows with the interval of each figure in columns NAME_low and NAME_high; empty for incomplete rows.
+
+        progress(done, total) is called after each row.
+        """
+        import pandas as pd
+
+        bounds = []
+        for done, (_, row) in enumerate(held.iterrows(), 1):
+            found = self.intervals(row) if row["n_failed"] == 0 else {}
+            bounds.append(
+                {f"{name}{end}": bound for name, one in found.items()
+                 for end, bound in zip(BOUNDS, (one.low, one.high), strict=True)}
+            )  # fmt: skip
+            if progress is not None:
+                progress(done, len(held))
+        extra = pd.DataFrame.from_records(bounds, index=held.index)
+        plain = held.drop(columns=[name for name in extra.columns if name in held.columns])
+        return pd.concat([plain, extra.astype(float)], axis=1)
+
     def intervals(self, row: pd.Series | Mapping[str, Any]) -> dict[str, Interval]:
         """Each figure of a row with its interval."""
         return {name: bootstrap.interval(values, self.plan) for name, values in self.row(row).items()}
@@ -84,11 +107,17 @@ class Sampler:
     def _of(self, row: pd.Series | Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
         key = row["key"]
         if key not in self._rows:
-            found = records.read(self.store, records.where_of(self.store, key))
-            if len(found) < row["n_expected"]:
-                pictures = f"{len(found)} of {row['n_expected']:.0f} pictures"
-                raise UserError(f"{row['method']} at {row['rate']:g}: {pictures}, no interval")
-            self._rows[key] = tuple(one.sample for one in found), self._figures(row, found)
+            plan = f"{SCORED_BY}, {self.plan.n_resamples} from {self.plan.seed}"
+            kept = self.store.draws(key, plan)
+            if kept is None:
+                found = records.read(self.store, records.where_of(self.store, key))
+                if len(found) < row["n_expected"]:
+                    pictures = f"{len(found)} of {row['n_expected']:.0f} pictures"
+                    raise UserError(f"{row['method']} at {row['rate']:g}: {pictures}, no interval")
+                self._rows[key] = tuple(one.sample for one in found), self._figures(row, found)
+                self.store.put_draws(key, plan, _packed(*self._rows[key]))
+            else:
+                self._rows[key] = _unpacked(kept)
         return self._rows[key]
 
     def _figures(self, row: Any, found: list[records.Record]) -> dict[str, np.ndarray]:
@@ -109,6 +138,28 @@ class Sampler:
                 self._tasks[spec] = registry.task(spec)
             figures |= self._tasks[spec].resampled({one.sample: one.evidence for one in found}, counts)
         return figures
+
+
+def _packed(pictures: tuple[str, ...], figures: dict[str, np.ndarray]) -> bytes:
+    """A row's figures as bytes: values of the set itself in full, of the draws in single precision."""
+    import numpy as np
+
+    made = np.stack(list(figures.values()))
+    head = json.dumps([pictures, list(figures)]).encode()
+    body = made[:, :1].astype("<f8").tobytes() + made[:, 1:].astype("<f4").tobytes()
+    return zlib.compress(len(head).to_bytes(4, "little") + head + body, 1)
+
+
+def _unpacked(data: bytes) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
+    import numpy as np
+
+    data = zlib.decompress(data)
+    start = 4 + int.from_bytes(data[:4], "little")
+    pictures, names = json.loads(data[4:start])
+    own = np.frombuffer(data, "<f8", len(names), start)[:, None]
+    drawn = np.frombuffer(data, "<f4", offset=start + 8 * len(names)).reshape(len(names), -1)
+    made = np.concatenate([own, drawn.astype(float)], 1)
+    return tuple(pictures), dict(zip(names, made, strict=True))
 
 
 def bd_rate(anchor: Resampled, test: Resampled, options: bdrate.Options, level: Plan | None = None) -> Bounded:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: The rate of profiles that resize pictures first: the mean over pictures of bits per pixel of what they made.
 BPP_INPUT = "bpp_input_mean"
+#: Endings of the columns that hold the two ends of an interval.
+BOUNDS = ("_low", "_high")
 #: Columns of a row that tables and plots read as numbers; those absent count as empty.
 _NUMBERS = (
     "rate", "beta", "n_pictures", "n_expected", "n_failed", "pixels_orig", "n_bytes", "bpp", BPP_INPUT, "psnr_mean",

@@ -61,9 +61,9 @@ class Store(Database):
     """
 
     def __init__(self, path: Path | str | None, create: bool = True) -> None:
-        super().__init__(path, create)
         self._session: int | None = None
         self._subjects: dict[str, int] = {}
+        super().__init__(path, create)
 
     def _rolled_back(self) -> None:
         self._subjects.clear()
@@ -158,6 +158,17 @@ class Store(Database):
         with self.told(), self.transaction():
             self.db.execute("INSERT OR IGNORE INTO sets VALUES (?,?)", (columns[3], pack(members)))
             self.db.execute("INSERT OR REPLACE INTO cells VALUES (?,?,?,?,?,?,?,?)", columns)
+
+    def draws(self, row: str, plan: str) -> bytes | None:
+        """What ``put_draws`` kept of a row."""
+        found = self.query("SELECT data FROM draws WHERE row=? AND plan=?", row, plan)
+        return found[0][0] if found else None
+
+    def put_draws(self, row: str, plan: str, data: bytes) -> None:
+        """Keep a row's resampled figures, so that the next table is quick, unless the store cannot be written."""
+        if self.is_writable:
+            with self.told(), self.transaction():
+                self.db.execute("INSERT OR REPLACE INTO draws VALUES (?,?,?)", (row, plan, data))
 
     def hashes(self, paths: Sequence[Path]) -> list[str]:
         """sha256 of each file, from memory where size and times are as they were. "unreadable:PATH" where

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from icm_bench.bdrate import Delta
 from icm_bench.selection import BPP_INPUT
-from icm_bench.tables import Comparison, Table
+from icm_bench.tables import INTERVAL, Comparison, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,15 +80,9 @@ def models_sheet(table: Table) -> Sheet:
 def bd_sheet(table: Table, column: str) -> Sheet:
     """One line per curve: BD values of a column against the anchor."""
     name = "PSNR" if column == "psnr_mean" else column
-    heads = (
-        "curve",
-        "BD-rate (%)",
-        "one point left out",
-        f"BD-{name}",
-        "one left out",
-        "overlap",
-        f"{name} from … to",
-    )
+    bounded = any(one.rate_bounds or one.metric_bounds for one in table.comparisons)
+    heads = ["curve", "BD-rate (%)", INTERVAL, "one point left out", f"BD-{name}", INTERVAL, "one left out"]
+    heads = [head for head in heads if bounded or head != INTERVAL] + ["overlap", f"{name} from … to"]
     lines = []
     for one in table.comparisons:
         if one.column == column:
@@ -97,8 +91,15 @@ def bd_sheet(table: Table, column: str) -> Sheet:
             low_high = one.rate.interval
             where = f"{low_high[0]:.4g} … {low_high[1]:.4g}" if low_high else _ABSENT
             share = f"{100 * one.rate.overlap:.0f} %"
-            lines.append((one.label, one.rate.text(), spans[0], gain, spans[1], share, where))
-    return Sheet(f"{name} against {table.anchor}", heads, tuple(lines), (True,) + (False,) * (len(heads) - 1))
+            ends = _ends(one.rate_bounds, 1), _ends(one.metric_bounds, 2)
+            values = zip((one.rate.text(), gain), ends, strict=True)
+            rate, metric = ((value, end) if bounded else (value,) for value, end in values)
+            lines.append((one.label, *rate, spans[0], *metric, spans[1], share, where))
+    return Sheet(f"{name} against {table.anchor}", tuple(heads), tuple(lines), (True,) + (False,) * (len(heads) - 1))
+
+
+def _ends(bounds: tuple[float, float] | None, decimals: int) -> str:
+    return _ABSENT if bounds is None else f"{bounds[0]:+.{decimals}f} … {bounds[1]:+.{decimals}f}"
 
 
 def _span(delta: Delta, decimals: int) -> str:
@@ -195,9 +196,11 @@ def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
 def _comparison(table: Table, one: Comparison) -> dict[str, Any]:
     made: dict[str, Any] = {"task": table.group.task, "net": table.group.net, "data": table.group.data}
     made |= {"anchor": table.anchor, "curve": one.label, "column": one.column}
-    for name, delta in (("bd_rate_percent", one.rate), ("bd_metric", one.metric)):
+    both = ("bd_rate_percent", one.rate, one.rate_bounds), ("bd_metric", one.metric, one.metric_bounds)
+    for name, delta, bounds in both:
         made[name] = {
             "value": delta.value,
+            "interval_95": bounds,
             "reason": delta.reason,
             "overlap": delta.overlap,
             "interval": delta.interval,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from icm_bench import bdrate
 from icm_bench.curves import (
     Group,
+    Series,
     beta_label,
     bits_column,
     find_series,
@@ -22,22 +23,28 @@ from icm_bench.curves import (
     short_spec,
 )
 from icm_bench.errors import UserError
-from icm_bench.selection import lossless
+from icm_bench.selection import BOUNDS, lossless
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from icm_bench.resampling import Sampler
+
 _LONGEST_NOTE = 160
+#: Head of the column with the main metric's interval.
+INTERVAL = "95 %"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A curve against the anchor: BD values of one column of the rows."""
+    """A curve against the anchor: BD values of one column of the rows, with their intervals where they are known."""
 
     label: str
     column: str
     rate: bdrate.Delta
     metric: bdrate.Delta
+    rate_bounds: tuple[float, float] | None = None
+    metric_bounds: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,9 +69,14 @@ class Table:
         return self.group.data if self.group.net is None else f"{self.group.data} · {short_spec(self.group.net)}"
 
 
-def build(rows: pd.DataFrame, anchor: str | None = None, options: bdrate.Options | None = None) -> list[Table]:
+def build(
+    rows: pd.DataFrame,
+    anchor: str | None = None,
+    options: bdrate.Options | None = None,
+    sampler: Sampler | None = None,
+) -> list[Table]:
     """One table per task, net and data set. anchor: ``METHOD``, ``METHOD@BETA`` or a pattern whose curves are
-    pooled.
+    pooled. sampler: of the rows' store, for the intervals of BD values.
 
     Raises UserError for an anchor that no group holds, and for curves that do not share an axis with it.
     """
@@ -76,7 +88,7 @@ def build(rows: pd.DataFrame, anchor: str | None = None, options: bdrate.Options
         if anchor is not None:
             one_axis(group.rows, f"{group.data}: BD values")
             try:
-                comparisons = tuple(compare(group, anchor, options or bdrate.Options()))
+                comparisons = tuple(compare(group, anchor, options or bdrate.Options(), sampler))
                 held = anchor
             except UserError as error:
                 refusals.append(str(error))
@@ -87,7 +99,9 @@ def build(rows: pd.DataFrame, anchor: str | None = None, options: bdrate.Options
     return made
 
 
-def compare(group: Group, anchor: str, options: bdrate.Options) -> list[Comparison]:
+def compare(
+    group: Group, anchor: str, options: bdrate.Options, sampler: Sampler | None = None
+) -> list[Comparison]:
     """BD values of every other curve of a group against the anchor, for the main metric and for PSNR."""
     every = series(group.rows)
     base = find_series(every, anchor)
@@ -104,8 +118,25 @@ def compare(group: Group, anchor: str, options: bdrate.Options) -> list[Comparis
             if falling:
                 note = f"{column}: lower is better, its negative is compared"
                 rate = replace(rate, notes=(*rate.notes, note))
-            made.append(Comparison(beta_label(one.label, one.beta), column, rate, metric))
+            bounds = (None, None) if sampler is None or falling else _bounds(sampler, (base, one), column, options)
+            made.append(Comparison(beta_label(one.label, one.beta), column, rate, metric, *bounds))
     return made
+
+
+def _bounds(
+    sampler: Sampler, curves: tuple[Series, Series], column: str, options: bdrate.Options
+) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+    """The intervals of BD-rate and BD-metric of two curves (anchor, test); None for what has none."""
+    from icm_bench import resampling
+
+    try:
+        anchor, test = (sampler.curve(one, column) for one in curves)
+    except UserError:  # points with pictures missing, or on other pictures
+        return None, None
+    quick = replace(options, sensitivity=False)
+    found = (delta(anchor, test, quick, sampler.plan) for delta in (resampling.bd_rate, resampling.bd_metric))
+    rate, metric = (None if one.low is None or one.high is None else (one.low, one.high) for one in found)
+    return rate, metric
 
 
 def _rising(curve: bdrate.Curve, falling: bool) -> bdrate.Curve:
@@ -126,13 +157,21 @@ def _points(group: Group) -> pd.DataFrame:
     ]
     columns |= {"beta": rows["beta"], group.bits: rows[group.bits], "psnr": _finite(rows["psnr_mean"])}
     columns["ms_ssim"] = rows["ms_ssim_mean"]
-    columns |= {name: rows[name] for name in [*group.metrics, *group.counts]}
+    for name in group.metrics:
+        columns[name] = rows[name]
+        if name == group.main_metric and f"{name}{BOUNDS[0]}" in rows.columns:
+            columns[INTERVAL] = [_text(*ends) for ends in zip(*(rows[f"{name}{end}"] for end in BOUNDS), strict=True)]
+    columns |= {name: rows[name] for name in group.counts}
     columns |= {"n_pictures": rows["n_pictures"], "n_expected": rows["n_expected"]}
     for name in ("encode", "decode"):
         columns[f"{name}_ms"] = 1000 * rows[f"{name}_s"].astype(float) / rows["n_pictures"]
     made = pd.DataFrame(columns, index=rows.index).reset_index(drop=True)
     optional = {"beta", "psnr", "ms_ssim", "encode_ms", "decode_ms"}
     return made.drop(columns=[name for name in made.columns if name in optional and made[name].isna().all()])
+
+
+def _text(low: float, high: float) -> str | None:
+    return None if low != low or high != high else f"{low:.1f} … {high:.1f}"
 
 
 def _ordered(rows: pd.DataFrame) -> pd.DataFrame:

@@ -20,9 +20,10 @@ from icm_bench.tasks._cocoeval import AREAS, dataset_of
 MAX_BOXES = 100
 _LIMITS = (1, 10, 100)
 _LEVELS = np.linspace(0.0, 1.0, 101)
+_LEVELS_AND_MORE = np.append(_LEVELS, np.inf)
 _IOUS = 10
 #: Numbers in the arrays worked through at once: few enough for the cache, enough to be worth a call.
-_CHUNK = 2_000_000
+_CHUNK = 500_000
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,11 @@ class _Ranked:
         n_labels = counts @ self.labels
         weight = counts[:, self.picture]
         boxes_before = np.cumsum(weight, 1)
-        needed = _hits_needed(n_labels)
         found = np.full((_IOUS, len(counts)), np.nan)
         for iou in range(_IOUS):
             at = np.flatnonzero(self.hit[iou])
             found[iou] = _interpolated(
-                np.cumsum(weight[:, at], 1), boxes_before[:, at] - self._ignored_before(iou, at, weight), needed
+                np.cumsum(weight[:, at], 1), boxes_before[:, at] - self._ignored_before(iou, at, weight), n_labels
             )
         return np.where(n_labels > 0, found, np.nan)
 
@@ -70,31 +70,27 @@ class _Ranked:
             return np.where(n_labels > 0, self.hit[:, kept].astype(float) @ weight.T / n_labels, np.nan)
 
 
-def _hits_needed(n_labels: np.ndarray) -> np.ndarray:
-    """For each resample the fewest hits whose recall reaches each of the 101 levels: (resamples, 101)."""
-    total = np.maximum(n_labels, 1)[:, None]
-    needed = np.ceil(_LEVELS * total).astype(np.int64)
-    # The comparison is that of COCOeval, in floating point: hits / labels against the level.
-    needed -= (needed > 0) & ((needed - 1) / total >= _LEVELS)
-    needed += needed / total < _LEVELS
-    return needed
+def _interpolated(hits: np.ndarray, boxes: np.ndarray, n_labels: np.ndarray) -> np.ndarray:
+    """Mean over 101 recall levels of the best precision from there on: (draws,).
 
-
-def _interpolated(hits: np.ndarray, boxes: np.ndarray, needed: np.ndarray) -> np.ndarray:
-    """Mean over the levels of the best precision from there on. hits, boxes: sums up to each hit (draws, hits)."""
-    n_resamples, n_hits = hits.shape
-    if not n_hits:
-        return np.zeros(n_resamples)
-    precision = hits / np.maximum(boxes, 1)
-    best = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
-    best = np.concatenate([best, np.zeros((n_resamples, 1))], 1)
-    # One search for all rows: each is moved into a range of numbers of its own.
-    step = int(max(hits[:, -1].max(), needed.max())) + 1
-    base = step * np.arange(n_resamples)[:, None]
-    place = np.searchsorted((hits + base).ravel(), (np.maximum(needed, 1) + base).ravel()).reshape(needed.shape)
-    place -= n_hits * np.arange(n_resamples)[:, None]
-    values: np.ndarray = np.take_along_axis(best, np.minimum(place, n_hits), 1).mean(1)
+    hits, boxes: sums up to each hit (draws, hits).
+    """
+    if not hits.shape[1]:
+        return np.zeros(len(hits))
+    best = np.maximum.accumulate((hits / np.maximum(boxes, 1))[:, ::-1], 1)[:, ::-1]
+    reached = _levels_reached(hits, np.maximum(n_labels, 1)[:, None])
+    reached[:, 1:] -= reached[:, :-1].copy()  # the levels that each hit is the first to reach
+    values: np.ndarray = np.einsum("ij,ij->i", best, reached) / len(_LEVELS)
     return values
+
+
+def _levels_reached(hits: np.ndarray, n_labels: np.ndarray) -> np.ndarray:
+    """How many of the 101 recall levels that many hits reach, compared in floating point as COCOeval does."""
+    recall = hits / n_labels
+    n_full = (recall * 100).astype(np.int32)  # right but for rounding, which the two comparisons mend
+    n_full += _LEVELS_AND_MORE[n_full + 1] <= recall
+    n_full -= _LEVELS_AND_MORE[n_full] > recall
+    return np.where(hits > 0, n_full + 1.0, 0.0)
 
 
 def resampled_metrics(

@@ -112,13 +112,14 @@ def test_an_older_store_is_brought_up_to_date(path):
     db = sqlite3.connect(path)
     for table, column in (("streams", "pixels_orig"), ("streams", "pixels_seen"), ("decodes", "bits_estimated")):
         db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    db.execute("DROP TABLE draws")
     db.execute("PRAGMA user_version=1")
     db.commit()
     db.close()
     with Store(path) as store:
         assert store.query("SELECT pixels_orig, pixels_seen FROM streams") == [(12, 12)]
         assert store.query("SELECT bits_estimated FROM decodes") == [(None,)]
-        assert store.stream("k") == b"stream" and store.query("PRAGMA user_version") == [(2,)]
+        assert store.stream("k") == b"stream" and store.query("PRAGMA user_version") == [(3,)]
     with Store(path) as store:
         store.begin(dict)
         assert store.put(result(key="another")) == ()

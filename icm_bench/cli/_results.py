@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +12,9 @@ import typer
 from icm_bench.errors import UserError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from icm_bench.resampling import Sampler
     from icm_bench.selection import Filter
 
 Out = Annotated[Path, typer.Option("--out", help="Results folder of the run, its store, or a CSV or JSON table.")]
@@ -21,6 +26,40 @@ Methods = Annotated[
 ]
 Profile = Annotated[str | None, typer.Option("--profile", help="Only rows measured under this profile.")]
 RateKind = Annotated[str | None, typer.Option("--rate-kind", help="Only rows with real or estimated bits.")]
+
+
+Resamples = Annotated[
+    int, typer.Option("--resamples", help="Of the bootstrap behind intervals; 0: none. Kept in the store.", min=0)
+]
+
+
+@contextmanager
+def sampler(out: Path, resamples: int) -> Iterator[Sampler | None]:
+    """The sampler of a results folder's store; None for a text table or where no intervals are wanted."""
+    from icm_bench.bootstrap import Plan
+    from icm_bench.resampling import Sampler
+    from icm_bench.store import Store
+
+    path = out / "store.sqlite" if out.is_dir() else out
+    if not resamples or path.suffix in (".csv", ".json") or not path.is_file():
+        yield None
+        return
+    plan = Plan(resamples)
+    with Store(path, create=False) as store:
+        yield Sampler(store, plan)
+
+
+def bounded(rows: pd.DataFrame, sampler: Sampler | None) -> pd.DataFrame:
+    """Rows with the intervals of their figures; progress on stderr, where somebody looks at it."""
+    if sampler is None:
+        return rows
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("resampling rows", total=len(rows))
+        return sampler.with_bounds(rows, lambda done, _: bar.update(task, completed=done))
 
 
 def chosen(

@@ -105,6 +105,25 @@ def bd_metric(anchor: Curve, test: Curve, options: Options | None = None) -> Del
     return _delta(anchor, test, options or Options(), _metric_value, _over_rate)
 
 
+def relative_difference(anchor: Curve, test: Curve) -> tuple[list[float], list[float]] | None:
+    """Quality, and percent more (+) or fewer (-) bits than the anchor there, over the range that both fronts share.
+
+    By PCHIP in log rate; None where they share nothing, or a front has fewer than three points.
+    """
+    import numpy as np
+    from scipy.interpolate import PchipInterpolator
+
+    fronts = [pareto_front(curve) for curve in (anchor, test)]
+    if min(len(front.rates) for front in fronts) < INTERPOLATIONS["pchip"]:
+        return None
+    low, high = max(front.values[0] for front in fronts), min(front.values[-1] for front in fronts)
+    if not low < high:
+        return None
+    quality = np.linspace(low, high, 101)
+    logs = [PchipInterpolator(front.values, np.log10(front.rates))(quality) for front in fronts]
+    return quality.tolist(), (100 * (10 ** (logs[1] - logs[0]) - 1)).tolist()
+
+
 def pareto_front(curve: Curve) -> Curve:
     """The points that no other point beats at fewer or equal bits, by rising rate and quality."""
     kept: list[tuple[float, float]] = []

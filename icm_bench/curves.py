@@ -134,34 +134,48 @@ def bits_column(rows: pd.DataFrame) -> str:
 
 def one_kind(rows: pd.DataFrame, what: str) -> None:
     """Refuse rows of two profiles, or of real and estimated bits, side by side. Raises UserError saying why."""
+    if reason := _two_kinds(rows):
+        raise UserError(f"{what}: {reason}")
+
+
+def one_axis(rows: pd.DataFrame, what: str) -> None:
+    """Refuse to put rows on one rate axis that do not belong there. Raises UserError saying why."""
+    if reason := why_not_one_axis(rows):
+        raise UserError(f"{what}: {reason}")
+
+
+def why_not_one_axis(rows: pd.DataFrame) -> str | None:
+    """Why these rows do not belong on one rate axis, or None."""
+    return _two_kinds(rows) or _two_denominators(rows[~lossless(rows)])
+
+
+def _two_kinds(rows: pd.DataFrame) -> str | None:
     coded = rows[~lossless(rows)]
     for column, why in _ONE_AXIS.items():
         found = sorted(coded[column].dropna().astype(str).unique())
         if len(found) > 1:
             choice = f"--{column.replace('_', '-')} {found[0]}"
-            both = " and ".join(found)
-            raise UserError(f"{what}: {both} do not share an axis ({why}): choose one, as with {choice}")
+            return f"{' and '.join(found)} do not share an axis ({why}): choose one, as with {choice}"
+    return None
 
 
-def one_axis(rows: pd.DataFrame, what: str) -> None:
-    """Refuse to put rows on one rate axis that do not belong there. Raises UserError saying why."""
-    one_kind(rows, what)
-    coded = rows[~lossless(rows)]
+def _two_denominators(coded: pd.DataFrame) -> str | None:
     complete = coded[(coded["n_failed"].fillna(0) == 0) & coded["bpp"].notna()]
     pixels = sorted(complete["pixels_orig"].dropna().unique())
     if len(pixels) > 1:
-        raise UserError(
-            f"{what}: bpp over {pixels[0]:,.0f} and over {pixels[-1]:,.0f} pixels do not share an axis "
+        return (
+            f"bpp over {pixels[0]:,.0f} and over {pixels[-1]:,.0f} pixels do not share an axis "
             f"(two denominators): draw the methods apart with --method"
         )
     ratio = 8 * complete["n_bytes"] / complete["pixels_orig"]
     wrong = complete[((ratio - complete["bpp"]).abs() > 0.01 * ratio) & (complete["rate_kind"] != "estimated")]
     if len(wrong):
         row = wrong.iloc[0]
-        raise UserError(
-            f"{what}: the bpp of {row['method']} at {row['rate']:g} is not its bytes over original pixels, "
+        return (
+            f"the bpp of {row['method']} at {row['rate']:g} is not its bytes over original pixels, "
             f"so it does not share an axis with others (another denominator): leave it out with --method"
         )
+    return None
 
 
 def series(rows: pd.DataFrame) -> list[Series]:

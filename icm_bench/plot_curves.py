@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icm_bench import plot_labels, plot_style
 from icm_bench.curves import Group, Series, beta_label, series, short_spec
 from icm_bench.errors import UserError
 from icm_bench.plot_labels import Name
-from icm_bench.selection import BPP_INPUT, lossless
+from icm_bench.selection import BOUNDS, BPP_INPUT, lossless
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 #: More names than this go to a legend at once.
 _MOST_LABELS = 12
+#: With more curves than this intervals are bars: bands would hide each other.
+_MOST_BANDS = 4
 _DOTS = (0, (1, 1.6))
 #: What the rate axis is called, by the column it shows.
 _RATES = {"bpp": "rate (bits per pixel", BPP_INPUT: "rate (bits per input pixel, mean over pictures"}
@@ -30,10 +33,18 @@ Looks = dict[str, tuple[str, str]]
 
 @dataclass(frozen=True)
 class Look:
-    """width: "single" or "double" column; beta: the one to draw in full, None for both ends of the axis."""
+    """How figures are drawn.
+
+    width: "single" or "double" column; beta: the one to draw in full, None for both ends of the axis; anchor: the
+    curve that differences are taken against; style: a .mplstyle file of matplotlib's settings on top of ours; mixed:
+    draw what does not share an axis all the same, with a mark that says so.
+    """
 
     width: str = "single"
     beta: float | None = None
+    anchor: str | None = None
+    style: Path | None = None
+    mixed: bool = False
 
 
 @dataclass
@@ -44,6 +55,7 @@ class _Drawn:
     names: list[Name] = field(default_factory=list)
     obstacles: list[Line2D | Text] = field(default_factory=list)
     signs: dict[str, Line2D] = field(default_factory=dict)
+    n_bold: int = 0
 
     def finish(self) -> None:
         """Name the curves beside them where there is room, else in a legend; explain the signs below."""
@@ -74,14 +86,15 @@ def against_rate(group: Group, column: str, looks: Looks, look: Look) -> Figure 
     figure, axes = plot_style.new_figure(look.width)
     bits = [value for one in every for value in one.rows[one.bits]]
     plot_style.rate_axis(axes, (min(bits), max(bits)), _RATES[every[0].bits])
-    drawn = _Drawn(axes)
-    for curves in _by_method(every):
+    families = _by_method(every)
+    drawn = _Drawn(axes, n_bold=sum(len(_bold_betas(curves, look.beta)) for curves in families))
+    for curves in families:
         _family(drawn, curves, column, looks[curves[0].method], look)
     _roomy(axes)
     if column != "psnr_mean":
         _uncompressed_line(drawn, group, column)
-    axes.set_ylabel(_axis_name(column))
-    plot_style.headings(axes, group.data, _subtitle(group))
+    axes.set_ylabel(axis_name(column))
+    plot_style.headings(axes, group.data, subtitle(group))
     drawn.finish()
     return figure
 
@@ -97,6 +110,7 @@ def _family(drawn: _Drawn, curves: list[Series], column: str, look_of: tuple[str
             (line,) = drawn.axes.plot(x, y, color=colour, marker=marker, markerfacecolor=face, zorder=3)
             drawn.names.append(Name(line, beta_label(one.label, one.beta), colour))
             _mark_partial(drawn, one, column)
+            _interval(drawn, one, column, colour)
         else:
             pale = plot_style.lighter(colour, 0.55)
             drawn.obstacles += drawn.axes.plot(x, y, color=pale, linewidth=0.7, zorder=2)
@@ -154,8 +168,8 @@ def along_beta(group: Group, metric: str, looks: Looks, look: Look) -> Figure | 
     _roomy(axes)
     _uncompressed_line(drawn, group, metric)
     axes.set_xlabel("PSNR, RGB (dB)")
-    axes.set_ylabel(_axis_name(metric))
-    plot_style.headings(axes, group.data, _subtitle(group))
+    axes.set_ylabel(axis_name(metric))
+    plot_style.headings(axes, group.data, subtitle(group))
     drawn.finish()
     return figure
 
@@ -213,6 +227,29 @@ def _roomy(axes: Axes) -> None:
         axes.set_ylim(bottom=-0.02 * high)
 
 
+def _interval(drawn: _Drawn, one: Series, column: str, colour: str) -> None:
+    """The 95 % interval of each point: a pale band for a few curves, thin bars for many; nothing without."""
+    ends = [f"{column}{end}" for end in BOUNDS]
+    if not set(ends) <= set(one.rows.columns) or one.rows[ends].isna().any(axis=None):
+        return
+    x, low, high = one.rows[one.bits], *(one.rows[end] for end in ends)
+    if drawn.n_bold <= _MOST_BANDS:
+        drawn.axes.fill_between(x, low, high, color=colour, alpha=0.13, linewidth=0, zorder=1)
+        drawn.sign("95 % interval", color=plot_style.lighter(plot_style.QUIET, 0.7), linewidth=5)
+    else:
+        drawn.axes.vlines(x, low, high, color=colour, alpha=0.4, linewidth=0.8, zorder=2)
+        drawn.sign("95 % interval", color=plot_style.QUIET, marker="|", linestyle="", markersize=7)
+
+
+def draw_names(axes: Axes, names: list[Name], beside: bool = True) -> None:
+    """Name lines beside them where there is room, else (or at once) in a legend below."""
+    drawn = _Drawn(axes, names)
+    if beside:
+        drawn.finish()
+    else:
+        plot_style.legend_below(axes.get_figure(root=True), {name.text: name.line for name in names})  # type: ignore
+
+
 def _mark_partial(drawn: _Drawn, one: Series, column: str) -> None:
     """A cross on each point that lacks some of its pictures."""
     partial = one.rows[one.rows["n_failed"].fillna(0) > 0]
@@ -237,11 +274,13 @@ def _by_method(every: list[Series]) -> list[list[Series]]:
     return list(found.values())
 
 
-def _axis_name(column: str) -> str:
+def axis_name(column: str) -> str:
+    """A column with its unit."""
     return "PSNR, RGB (dB)" if column == "psnr_mean" else f"{column} (%)"
 
 
-def _subtitle(group: Group) -> str:
+def subtitle(group: Group) -> str:
+    """Net, number of pictures, kind of bits and profile, in one line."""
     coded = group.rows[~lossless(group.rows)]
     expected = group.rows["n_expected"].max()
     parts = [group.net and short_spec(group.net), f"{expected:.0f} pictures" if expected == expected else None]

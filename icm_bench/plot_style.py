@@ -1,12 +1,14 @@
 """How figures look: sizes for one or two columns, embedded fonts, colours that the colour-blind tell apart.
 
-Colours: M. Okabe and K. Ito, "Color Universal Design" (2008), its yellow left out (too pale on white).
+Colours: M. Okabe and K. Ito, "Color Universal Design" (2008), its yellow left out (too pale on white);
+then wine and olive of P. Tol, "Colour Schemes" (2021).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icm_bench.errors import UserError
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 SIZES = {"single": (3.5, 2.75), "double": (7.16, 4.2)}
 FORMATS = ("png", "svg", "pdf")
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#555555")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#555555", "#882255", "#999933")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "p")
 
 INK = "#222222"
 QUIET = "#6b6b6b"
@@ -70,14 +72,27 @@ _RC: dict[str, Any] = {
 
 
 @contextmanager
-def style() -> Iterator[None]:
-    """The publication defaults, for the time of drawing only."""
+def style(own: Path | None = None) -> Iterator[None]:
+    """The publication defaults, for the time of drawing only. own: a .mplstyle file on top of them."""
     import matplotlib
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_RC)  # type: ignore[arg-type]
+        if own is not None:
+            try:
+                matplotlib.rcParams.update(matplotlib.rc_params_from_file(own, use_default_template=False))
+            except (OSError, ValueError, KeyError) as error:
+                raise UserError(f"{own}: cannot be read as a matplotlib style ({error})") from error
         yield
+
+
+def mark_mixed(figure: Figure, reason: str) -> None:
+    """Write across a figure that its points do not share an axis, and why."""
+    axes = figure.axes[0]
+    looks = {"transform": axes.transAxes, "ha": "center", "color": "#b00020", "zorder": 6}
+    axes.text(0.5, 0.5, "MIXED RATES", fontsize=20, alpha=0.22, rotation=18, va="center", **looks)  # type: ignore
+    axes.text(0.5, 0.02, reason, fontsize=5.5, va="bottom", **looks)  # type: ignore
 
 
 def looks(methods: Iterable[str]) -> dict[str, tuple[str, str]]:
@@ -107,7 +122,7 @@ def new_figure(width: str) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
-def headings(axes: Axes, title: str, subtitle: str) -> None:
+def headings(axes: Axes, title: str, subtitle: str, plain: bool = True) -> None:
     """Title and subtitle, flush with the left edge of the axes; plain numbers up the side."""
     axes.set_title(f"{title}\n", loc="left", fontsize=8, fontweight="bold", pad=3, linespacing=1.35)
     below = axes.annotate(
@@ -121,7 +136,8 @@ def headings(axes: Axes, title: str, subtitle: str) -> None:
     )
     # A long line must not squeeze the axes.
     below.set_in_layout(False)
-    plain_numbers(axes.yaxis)
+    if plain:
+        plain_numbers(axes.yaxis)
 
 
 def plain_numbers(axis: Axis) -> None:

@@ -1,24 +1,28 @@
-"""Figures of results: metric against rate, PSNR against rate, and metric against PSNR along beta.
+"""Figures of results, by kind; each is drawn for every group of rows that allows it.
 
 Rows of another profile, rate kind or bpp denominator are refused: they do not share a rate axis.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from icm_bench import plot_style
-from icm_bench.curves import Group, groups, one_axis, slug_of
+from icm_bench import plot_more, plot_style
+from icm_bench.curves import Group, groups, one_axis, slug_of, why_not_one_axis
 from icm_bench.errors import UserError
 from icm_bench.plot_curves import Look, Looks, against_rate, along_beta
 from icm_bench.selection import complete, lossless
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from matplotlib.figure import Figure
+
+#: Figures by net, then those of the pictures alone.
+KINDS = ("rate-metric", "metric-psnr", "surface", "difference", "rate-psnr", "histogram")
 
 
 @dataclass(frozen=True)
@@ -29,38 +33,92 @@ class Plot:
     figure: Figure
 
 
-def draw(rows: pd.DataFrame, look: Look | None = None) -> list[Plot]:
-    """All figures that the rows allow, by group. Raises UserError for rows that do not share an axis."""
-    import pandas as pd
+def draw(
+    rows: pd.DataFrame,
+    look: Look | None = None,
+    kinds: Sequence[str] = KINDS,
+    bits: Mapping[str, np.ndarray] | None = None,
+) -> list[Plot]:
+    """All figures of these kinds that the rows allow, by group.
 
+    bits: bits per pixel of each picture by row key, for histograms. Raises UserError for rows that do not share an
+    axis.
+    """
     look = look or Look()
     made: list[Plot] = []
-    same_pictures: dict[tuple[str, str, int], list[Group]] = {}
-    with plot_style.style():
+    with plot_style.style(look.style):
         looks = plot_style.looks(rows.loc[~lossless(complete(rows)), "method"].dropna())
-        for group in groups(rows):
-            one_axis(group.rows, group.data)
-            key = (group.task, group.data, int(group.rows["n_expected"].fillna(0).iloc[0]))
-            same_pictures.setdefault(key, []).append(group)
-            if group.main_metric:
-                made += _metric_plots(group, looks, look)
-        for first, *others in same_pictures.values():
-            # Quality does not depend on the net: one figure for all nets that saw the same pictures.
-            every = pd.concat([group.rows for group in (first, *others)])
-            one_axis(every, first.data)
-            every = every.drop_duplicates(["method", "checkpoint", "rate", "beta"])
-            pictures = Group(first.task, None, first.data, every, slug_of(first.task, None))
-            figure = against_rate(pictures, "psnr_mean", looks, look)
-            if figure:
-                same = sum(plot.name.startswith(f"{pictures.slug}-rate-psnr") for plot in made)
-                number = f"-{same + 1}" if same else ""
-                made.append(Plot(f"{pictures.slug}-rate-psnr{number}", figure))
+        held = groups(rows)
+        for group in held:
+            if not look.mixed:
+                one_axis(group.rows, f"{group.data} (--mixed draws them all the same, with a mark)")
+            made += _drawn(group, _of_net(group, looks, look), kinds, made)
+        for pictures in _pictures(held):
+            if not look.mixed:
+                one_axis(pictures.rows, pictures.data)
+            made += _drawn(pictures, _of_pictures(pictures, looks, look, bits or {}), kinds, made)
     if not made:
         raise UserError("nothing to draw: the rows hold no points with bits and a score")
     return made
 
 
-def save(plot: Plot, folder: Path, formats: Sequence[str]) -> list[Path]:
+def _drawn(
+    group: Group, figures: Iterator[tuple[str, str, Figure | None]], kinds: Sequence[str], before: list[Plot]
+) -> list[Plot]:
+    """The figures that there are, named and, where rates are mixed, marked. figures: (kind, end of name, figure)."""
+    taken = {plot.name for plot in before}
+    reason = why_not_one_axis(group.rows)
+    made = []
+    for kind, more, figure in figures:
+        if figure is None or kind not in kinds:
+            continue
+        stem = f"{group.slug}-{kind}{more}"
+        name = next(n for n in (stem, *(f"{stem}-{count}" for count in range(2, 999))) if n not in taken)
+        taken.add(name)
+        if reason is not None:
+            plot_style.mark_mixed(figure, reason.partition(":")[0])
+        made.append(Plot(name, figure))
+    return made
+
+
+def _of_net(group: Group, looks: Looks, look: Look) -> Iterator[tuple[str, str, Figure | None]]:
+    """The figures of one net's metric."""
+    metric = group.main_metric
+    if not metric:
+        return
+    yield "rate-metric", "", against_rate(group, metric, looks, look)
+    yield "metric-psnr", "", along_beta(group, metric, looks, look)
+    for method in sorted(group.rows.loc[group.rows["beta"].notna(), "method"].unique()):
+        yield "surface", f"-{slug_of(method, None)}", plot_more.surface(group, metric, method, look)
+    if look.anchor is not None:
+        yield "difference", "", plot_more.difference(group, metric, looks, look)
+
+
+def _of_pictures(
+    group: Group, looks: Looks, look: Look, bits: Mapping[str, np.ndarray]
+) -> Iterator[tuple[str, str, Figure | None]]:
+    """The figures that no net changes."""
+    yield "rate-psnr", "", against_rate(group, "psnr_mean", looks, look)
+    if look.anchor is not None:
+        yield "difference", "", plot_more.difference(group, "psnr_mean", looks, look)
+    yield "histogram", "", plot_more.histogram(group, bits, looks, look)
+
+
+def _pictures(held: Sequence[Group]) -> Iterator[Group]:
+    """One group for all nets that saw the same pictures: quality and bits do not depend on the net."""
+    import pandas as pd
+
+    same: dict[tuple[str, str, int], list[Group]] = {}
+    for group in held:
+        key = (group.task, group.data, int(group.rows["n_expected"].fillna(0).iloc[0]))
+        same.setdefault(key, []).append(group)
+    for first, *others in same.values():
+        every = pd.concat([group.rows for group in (first, *others)])
+        every = every.drop_duplicates(["method", "checkpoint", "rate", "beta", "profile"])
+        yield Group(first.task, None, first.data, every, slug_of(first.task, None))
+
+
+def save(plot: Plot, folder: Path, formats: Sequence[str], style: Path | None = None) -> list[Path]:
     """Write a figure in each format, the same bytes for the same rows. Returns the files."""
     paths = []
     dateless = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
@@ -69,7 +127,7 @@ def save(plot: Plot, folder: Path, formats: Sequence[str]) -> list[Path]:
             raise UserError(f"unknown picture format {extension!r}: known are {', '.join(plot_style.FORMATS)}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with plot_style.style():
+        with plot_style.style(style):
             for extension in formats:
                 path = folder / f"{plot.name}.{extension}"
                 plot.figure.savefig(path, format=extension, metadata=dateless[extension])
@@ -77,15 +135,3 @@ def save(plot: Plot, folder: Path, formats: Sequence[str]) -> list[Path]:
     except OSError as error:
         raise UserError(f"{folder}: plots cannot be written here ({error})") from error
     return paths
-
-
-def _metric_plots(group: Group, looks: Looks, look: Look) -> list[Plot]:
-    metric = str(group.main_metric)
-    made = []
-    figure = against_rate(group, metric, looks, look)
-    if figure:
-        made.append(Plot(f"{group.slug}-rate-metric", figure))
-    figure = along_beta(group, metric, looks, look)
-    if figure:
-        made.append(Plot(f"{group.slug}-metric-psnr", figure))
-    return made

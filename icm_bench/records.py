@@ -106,3 +106,16 @@ def read(store: Store, where: Where) -> list[Record]:
             )
         )  # fmt: skip
     return found
+
+
+def sizes(store: Store, where: Where) -> list[tuple[int, int]]:
+    """(n_bytes, pixels of the original) of each picture that is there; evidence is left alone."""
+    keys = json.dumps(stream_keys(where.coding, [picture for _, picture in where.members]))
+    return [
+        (int(n_bytes), int(pixels))
+        for n_bytes, pixels in store.query(
+            "SELECT d.n_bytes, s.pixels_orig FROM streams s JOIN decodes d ON d.stream=s.id AND d.beta=?"
+            " WHERE s.key IN (SELECT value FROM json_each(?))",
+            where.beta, keys,
+        )
+    ]  # fmt: skip

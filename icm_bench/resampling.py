@@ -63,6 +63,17 @@ class Sampler:
         """
         return self._of(row)[1]
 
+    def bits(self, held: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Bits per pixel of each picture, by the key of each complete row."""
+        import numpy as np
+
+        found = {}
+        for _, row in held[held["n_failed"] == 0].iterrows():
+            sizes = records.sizes(self.store, records.where_of(self.store, row["key"]))
+            if sizes:
+                found[row["key"]] = np.array([8 * n_bytes / n_pixels for n_bytes, n_pixels in sizes])
+        return found
+
     def pictures(self, row: pd.Series | Mapping[str, Any]) -> tuple[str, ...]:
         """The ids of a row's pictures, in their order."""
         return self._of(row)[0]

@@ -48,9 +48,11 @@ def test_figures_by_task_and_net(drawn):
         "cityscapes-rate-psnr",
         "cityscapes-unet-mini-metric-psnr",
         "cityscapes-unet-mini-rate-metric",
+        "cityscapes-unet-mini-surface-rdc",
         "coco-rate-psnr",
         "coco-ssd-mini-metric-psnr",
         "coco-ssd-mini-rate-metric",
+        "coco-ssd-mini-surface-rdc",
     ]
 
 
@@ -86,7 +88,7 @@ def test_axes_title_and_uncompressed_line_say_what_they_are(drawn):
 
 def test_every_curve_is_named_once(drawn):
     for plot in drawn:
-        if plot.name.endswith("metric-psnr"):
+        if plot.name.endswith(("metric-psnr", "surface-rdc")):
             continue
         for name in ("jpeg", "vvc", "rdc β=0", "rdc β=1"):
             assert texts(plot).count(name) == 1
@@ -125,7 +127,7 @@ def test_one_psnr_figure_for_all_nets_on_the_same_pictures():
 def test_two_data_sets_of_one_task_do_not_share_a_figure():
     real = coco().assign(data="coco val2017", data_fingerprint="beef")
     names = [plot.name for plot in draw(pd.concat([coco(), real]))]
-    assert len(names) == len(set(names)) == 6
+    assert len(names) == len(set(names)) == 8
 
 
 def test_a_task_without_nets_gives_psnr_only():
@@ -219,3 +221,61 @@ def test_drawing_leaves_the_users_settings_alone():
     before = dict(matplotlib.rcParams)
     plots.draw(coco())
     assert dict(matplotlib.rcParams) == before
+
+
+def test_a_surface_has_a_number_for_each_rate_and_beta(drawn):
+    plot = named(drawn, "coco-ssd-mini-surface-rdc")
+    numbers = [text for text in texts(plot) if text.replace(".", "").isdigit()]
+    assert len(numbers) == 20 and f"{PRIMARY[0][2]:.1f}" in numbers
+    labels = [text.get_text() for text in plot.figure.axes[0].get_yticklabels()]
+    assert labels[0] == "gain 0: 0.05–0.17 bpp"
+
+
+def test_differences_are_taken_against_the_anchor():
+    found = draw(coco(), Look(anchor="vvc"), kinds=("difference",))
+    assert sorted(plot.name for plot in found) == ["coco-difference", "coco-ssd-mini-difference"]
+    plot = named(found, "coco-difference")
+    assert plot.figure.axes[0].get_ylabel() == "bits against vvc (%)"
+    (jpeg,) = [line for line in lines(plot) if len(line) == 101 and line[0, 1] > 100]
+    assert jpeg[-1, 1] > 50  # JPEG needs more bits at every PSNR that both reach
+    with pytest.raises(UserError, match="nothing to draw"):
+        draw(coco(), Look(anchor="bpg"), kinds=("difference",))
+
+
+def test_histograms_count_every_picture():
+    held = coco().assign(key=lambda rows: [f"k{n}" for n in range(len(rows))])
+    rng = np.random.default_rng(0)
+    bits = {key: rng.uniform(0.2, 0.4, 94) for key in held["key"]}
+    (plot,) = draw(held, kinds=("histogram",), bits=bits)
+    for line in plot.figure.axes[0].lines:
+        assert sum(line.get_ydata()[::2]) == pytest.approx(100)
+    told = {text.partition(":")[0] for text in texts(plot) if ": mean 0.3" in text}
+    assert told == {"jpeg, quality 20", "rdc β=1, gain 2", "vvc, qp 37"}
+
+
+def test_intervals_are_bands_for_a_few_curves_and_bars_for_many():
+    bounded = coco().assign(AP_low=lambda rows: rows.AP - 2, AP_high=lambda rows: rows.AP + 3)
+    few = named(draw(bounded.query("method != 'rdc'")), "coco-ssd-mini-rate-metric")
+    many = named(draw(pd.concat([bounded, bounded.query("method == 'jpeg'").assign(method="jpeg(a=1)")])),
+                 "coco-ssd-mini-rate-metric")  # fmt: skip
+    kinds = [{type(one).__name__ for one in plot.figure.axes[0].collections} for plot in (few, many)]
+    assert "LineCollection" not in kinds[0] and "LineCollection" in kinds[1]
+    assert all("95 % interval" in texts(plot) for plot in (few, many))
+    assert "95 % interval" not in texts(named(draw(coco()), "coco-ssd-mini-rate-metric"))
+
+
+def test_mixed_rates_are_drawn_only_with_a_visible_mark():
+    held = coco()
+    held.loc[held.method == "jpeg", "profile"] = "transtic"
+    for plot in draw(held, Look(mixed=True), kinds=("rate-metric", "rate-psnr")):
+        assert "MIXED RATES" in texts(plot)
+        assert any("orig and transtic do not share an axis" in text for text in texts(plot))
+
+
+def test_a_style_file_goes_on_top(tmp_path):
+    (tmp_path / "mine.mplstyle").write_text("axes.facecolor: 123456\n")
+    plot = named(draw(coco(), Look(style=tmp_path / "mine.mplstyle")), "coco-rate-psnr")
+    assert plot.figure.axes[0].get_facecolor()[:3] == pytest.approx((0x12 / 255, 0x34 / 255, 0x56 / 255))
+    (tmp_path / "bad.mplstyle").write_text("no.such.thing: 1\n")
+    with pytest.raises(UserError, match=r"gone\.mplstyle: cannot be read"):
+        draw(coco(), Look(style=tmp_path / "gone.mplstyle"))

@@ -44,7 +44,7 @@ def test_plots_are_written_and_their_paths_printed(done, capsys):
     names = {path.relative_to(done.out / "plots").as_posix() for path in (done.out / "plots").iterdir()}
     assert names == {
         f"bright-{name}.{extension}"
-        for name in ("mean-rate-metric", "mean-metric-psnr", "rate-psnr")
+        for name in ("mean-rate-metric", "mean-metric-psnr", "mean-surface-quant", "rate-psnr", "histogram")
         for extension in ("png", "svg")
     }
     assert sorted(out.split()) == sorted(str(done.out / "plots" / name) for name in names)

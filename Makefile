@@ -70,7 +70,7 @@ endef
 
 # The page of claims, from the stores that "make mini" and "make real" leave.
 claims: $(STAMP)
-	$(BIN)/icm-bench report results/claims.toml -o results/README.md
+	$(BIN)/icm-bench claims results/claims.toml -o results/README.md
 
 define written
 	$(BIN)/icm-bench table --out $(1) --anchor hyperprior --format markdown > $(1)/table.md

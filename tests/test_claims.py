@@ -8,8 +8,8 @@ from icm_bench import bdrate, resampling
 from icm_bench.bdrate import Curve
 from icm_bench.bootstrap import Plan
 from icm_bench.errors import UserError
-from icm_bench.report import draw
-from icm_bench.report_sections import Section, seen, table
+from icm_bench.claims import draw
+from icm_bench.claims_sections import Section, seen, table
 from icm_bench.resampling import Resampled
 
 SPEC = """
@@ -60,7 +60,7 @@ def page(world):
 
 
 def test_a_page_holds_each_section_with_numbers(page, capsys):
-    status, text, error = call(["report", page], capsys)
+    status, text, error = call(["claims", page], capsys)
     assert status == 0, error
     assert [line for line in text.splitlines() if line.startswith("#")] == [
         "# Claims", "## Bits", "## Matrix", "## Beta", "## Cost", "## File",
@@ -70,11 +70,11 @@ def test_a_page_holds_each_section_with_numbers(page, capsys):
     assert len(bits) == 2 and all("unseen" in line for line in bits)
     assert any("met (-10)" in line or "missed (-10)" in line for line in bits), bits
     assert [line for line in text.splitlines() if line.startswith("| bright, 6 pictures | mean | 3 |")]
-    assert call(["report", page], capsys)[1] == text, "the same store gives the same page"
+    assert call(["claims", page], capsys)[1] == text, "the same store gives the same page"
 
 
 def test_the_page_is_written_to_a_file(page, capsys):
-    status, told, _ = call(["report", page, "-o", page.with_suffix(".md")], capsys)
+    status, told, _ = call(["claims", page, "-o", page.with_suffix(".md")], capsys)
     assert status == 0 and told.strip() == str(page.with_suffix(".md"))
     assert page.with_suffix(".md").read_text() == draw(page)
 
@@ -92,7 +92,7 @@ def test_the_page_is_written_to_a_file(page, capsys):
 )
 def test_a_wrong_spec_is_one_line(page, old, new, words, capsys):
     page.write_text(SPEC.replace(old, new, 1))
-    status, _, error = call(["report", page], capsys)
+    status, _, error = call(["claims", page], capsys)
     assert status == 2 and words in error and error.count("\n") == 1
 
 

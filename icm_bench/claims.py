@@ -4,7 +4,7 @@
     [stores]
     mini = "mini"                       # folder of a run's results, relative to the file
     [[section]]
-    title, text, kind, ...              # see ``Section``; the kinds are in ``report_sections``
+    title, text, kind, ...              # see ``Section``; the kinds are in ``claims_sections``
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from icm_bench.bootstrap import Plan
 from icm_bench.config import read_config
 from icm_bench.registry import suggest
-from icm_bench.report_sections import KINDS, Desk, Section
+from icm_bench.claims_sections import KINDS, Desk, Section
 
 
 @dataclass(frozen=True)

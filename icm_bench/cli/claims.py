@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 
-def report(
+def claims(
     spec: Annotated[Path, typer.Argument(help="TOML file of the page, such as results/claims.toml.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; default: stdout.")] = None,
 ) -> None:
     """Draw a page of claims as Markdown. Intervals are paired bootstraps over pictures."""
     from icm_bench.cli import _files
-    from icm_bench.report import draw
+    from icm_bench.claims import draw
 
     page = draw(spec)
     if output is None:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from icm_bench.bootstrap import Plan
+from icm_bench.claims_sections import KINDS, Desk, Section
 from icm_bench.config import read_config
 from icm_bench.registry import suggest
-from icm_bench.claims_sections import KINDS, Desk, Section
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,11 @@ def read(store: Store, where: Where) -> list[Record]:
     return found
 
 
+def stream_of(where: Where, sample: str) -> str:
+    """The key of a picture's stream. Raises KeyError for a picture that is no member."""
+    return stream_keys(where.coding, [dict(where.members)[sample]])[0]
+
+
 def sizes(store: Store, where: Where) -> list[tuple[int, int]]:
     """(n_bytes, pixels of the original) of each picture that is there; evidence is left alone."""
     keys = json.dumps(stream_keys(where.coding, [picture for _, picture in where.members]))

@@ -7,9 +7,9 @@ from command import call
 from icm_bench import bdrate, resampling
 from icm_bench.bdrate import Curve
 from icm_bench.bootstrap import Plan
-from icm_bench.errors import UserError
 from icm_bench.claims import draw
 from icm_bench.claims_sections import Section, seen, table
+from icm_bench.errors import UserError
 from icm_bench.resampling import Resampled
 
 SPEC = """

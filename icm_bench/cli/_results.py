@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from icm_bench.resampling import Sampler
     from icm_bench.selection import Filter
+    from icm_bench.store import Store
 
 Out = Annotated[Path, typer.Option("--out", help="Results folder of the run, its store, or a CSV or JSON table.")]
 Tasks = Annotated[list[str] | None, typer.Option("--task", help="Only this task (may be repeated).")]
@@ -34,19 +35,37 @@ Resamples = Annotated[
 
 
 @contextmanager
+def opened(out: Path | None) -> Iterator[Store | None]:
+    """The store of a results folder or of its path; None for a text table, and for no path."""
+    from icm_bench.store import Store
+
+    path = out / "store.sqlite" if out is not None and out.is_dir() else out
+    if path is None or path.suffix in (".csv", ".json") or not path.is_file():
+        yield None
+        return
+    with Store(path, create=False) as store:
+        yield store
+
+
+@contextmanager
+def doing() -> Iterator[Callable[[str], None]]:
+    """Shows on stderr what is being done, where somebody looks at it."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    with console.status("") as status:
+        yield lambda text: status.update(text)
+
+
+@contextmanager
 def sampler(out: Path, resamples: int) -> Iterator[Sampler | None]:
     """The sampler of a results folder's store; None for a text table or where no intervals are wanted."""
     from icm_bench.bootstrap import Plan
     from icm_bench.resampling import Sampler
-    from icm_bench.store import Store
 
-    path = out / "store.sqlite" if out.is_dir() else out
-    if not resamples or path.suffix in (".csv", ".json") or not path.is_file():
-        yield None
-        return
-    plan = Plan(resamples)
-    with Store(path, create=False) as store:
-        yield Sampler(store, plan)
+    plan = Plan(resamples) if resamples else None
+    with opened(out if resamples else None) as store:
+        yield None if store is None or plan is None else Sampler(store, plan)
 
 
 def bounded(rows: pd.DataFrame, sampler: Sampler | None) -> pd.DataFrame:

@@ -13,8 +13,8 @@ def claims(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; default: stdout.")] = None,
 ) -> None:
     """Draw a page of claims as Markdown. Intervals are paired bootstraps over pictures."""
-    from icm_bench.cli import _files
     from icm_bench.claims import draw
+    from icm_bench.cli import _files
 
     page = draw(spec)
     if output is None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from icm_bench.bdrate import Delta
+from icm_bench.bootstrap import Interval
+from icm_bench.resampling import Bounded
 from icm_bench.selection import BPP_INPUT
 from icm_bench.tables import INTERVAL, Comparison, Table
 
@@ -108,6 +110,34 @@ def _span(delta: Delta, decimals: int) -> str:
     low, high = delta.sensitivity
     fragile = f", {delta.n_fragile} undefined" if delta.n_fragile else ""
     return f"{low:+.{decimals}f} … {high:+.{decimals}f}{fragile}"
+
+
+def difference(one: Interval | Bounded, decimals: int, unit: str = "") -> str:
+    """A difference with its interval, and a star where that does not hold zero; or why there is none."""
+    value = one.value if isinstance(one, Interval) else one.delta.value
+    if value is None:
+        return one.delta.text() if isinstance(one, Bounded) else _ABSENT
+    if one.low is None or one.high is None:
+        return f"{value:+.{decimals}f}{unit}"
+    star = " *" if one.low > 0 or one.high < 0 else ""
+    return f"{value:+.{decimals}f}{unit} [{one.low:+.{decimals}f}, {one.high:+.{decimals}f}]{star}"
+
+
+def one_sheet(sheet: Sheet, form: str) -> str:
+    """One table as text: "markdown", or "terminal" for a fixed-width one."""
+    if form == "markdown":
+        lines = [_pipe(sheet.heads), _pipe(["---" if left else "---:" for left in sheet.left])]
+        return "\n".join([f"{sheet.caption}:", "", *lines, *(_pipe(cells) for cells in sheet.cells), ""])
+    every = [sheet.heads, *sheet.cells]
+    widths = [max(len(cells[at]) for cells in every) for at in range(len(sheet.heads))]
+    aligned = (
+        "  ".join(
+            cell.ljust(width) if left else cell.rjust(width)
+            for cell, width, left in zip(cells, widths, sheet.left, strict=True)
+        ).rstrip()
+        for cells in every
+    )
+    return "\n".join([sheet.caption, *aligned, ""])
 
 
 def terminal(tables: Sequence[Table]) -> RenderableType:

@@ -13,7 +13,7 @@ OUT ?= results/demo
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[onnx,mmseg,timm,report,dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[onnx,mmseg,timm,report,parquet,dev]"
 	@touch $@
 
 demo: $(STAMP)

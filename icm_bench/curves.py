@@ -26,6 +26,10 @@ _ONE_AXIS = {
 }
 
 
+#: What marks the name of a curve that was not measured here.
+IMPORTED = " †"
+
+
 @dataclass(frozen=True)
 class Group:
     """Rows that share task, net and data set, so that their scores may be compared."""
@@ -189,6 +193,8 @@ def series(rows: pd.DataFrame) -> list[Series]:
     keys = ["method", "checkpoint", "beta"]
     for (method, checkpoint, beta), part in coded.groupby(keys, dropna=False, sort=True):
         label = labels[(str(method), _text(checkpoint))]
+        if "source" in part.columns and part["source"].notna().any():
+            label += IMPORTED
         at = None if pd.isna(beta) else float(beta)
         made.append(Series(str(method), label, at, part.sort_values(bits), bits))
     return made

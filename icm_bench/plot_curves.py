@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icm_bench import plot_labels, plot_style
-from icm_bench.curves import Group, Series, beta_label, series, short_spec
+from icm_bench.curves import IMPORTED, Group, Series, beta_label, series, short_spec
 from icm_bench.errors import UserError
 from icm_bench.plot_labels import Name
 from icm_bench.selection import BOUNDS, BPP_INPUT, lossless
@@ -109,6 +109,9 @@ def _family(drawn: _Drawn, curves: list[Series], column: str, look_of: tuple[str
             face = "white" if one.beta != max(bold, key=lambda beta: beta or 0.0) else colour
             (line,) = drawn.axes.plot(x, y, color=colour, marker=marker, markerfacecolor=face, zorder=3)
             drawn.names.append(Name(line, beta_label(one.label, one.beta), colour))
+            if IMPORTED in one.label:
+                line.set_linestyle((0, (5, 1.5)))
+                drawn.sign(f"{IMPORTED.strip()} from elsewhere, not measured here", linestyle="")
             _mark_partial(drawn, one, column)
             _interval(drawn, one, column, colour)
         else:

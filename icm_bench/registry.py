@@ -37,6 +37,7 @@ EXTRAS = {
     "mmcv": "pip install 'icm-bench[mmseg]'",
     "ftfy": "pip install 'icm-bench[mmseg]'",
     "regex": "pip install 'icm-bench[mmseg]'",
+    "pyarrow": "pip install 'icm-bench[parquet]'",
     "plotly": "pip install 'icm-bench[report]'",
     "ray": "pip install 'icm-bench[ray]'",
     "detectron2": "pip install --no-build-isolation PATH_TO_ITS_SOURCE (it is not on the package index)",

@@ -87,7 +87,7 @@ class Sampler:
 
         bounds = []
         for done, (_, row) in enumerate(held.iterrows(), 1):
-            found = self.intervals(row) if row["n_failed"] == 0 else {}
+            found = self.intervals(row) if row["n_failed"] == 0 and isinstance(row["key"], str) else {}
             bounds.append(
                 {f"{name}{end}": bound for name, one in found.items()
                  for end, bound in zip(BOUNDS, (one.low, one.high), strict=True)}

@@ -25,7 +25,7 @@ _NUMBERS = (
 #: Columns that they read as text.
 _TEXTS = (
     "method", "checkpoint", "rate_name", "profile", "rate_kind", "task", "data", "data_fingerprint",
-    "samples", "net", "main_metric", "error",
+    "samples", "net", "main_metric", "error", "source",
 )  # fmt: skip
 #: Further columns of a row.
 _OTHERS = (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from icm_bench import bdrate
 from icm_bench.curves import (
+    IMPORTED,
     Group,
     Series,
     beta_label,
@@ -210,6 +211,8 @@ def _notes(group: Group, comparisons: tuple[Comparison, ...]) -> tuple[str, ...]
         where = f"{row['method']} at {row['rate_name']} {row['rate']:g}"
         more = f" (and {row['n_failed'] - 1:.0f} more)" if row["n_failed"] > 1 else ""
         made.append(f"{where}: {text if len(text) <= _LONGEST_NOTE else text[: _LONGEST_NOTE - 1] + '…'}{more}")
+    for method, source in group.rows.reindex(columns=["method", "source"]).dropna().drop_duplicates().to_numpy():
+        made.append(f"{short_spec(method)}{IMPORTED}: not measured here, from {source}")
     for one in comparisons:
         for delta, name in ((one.rate, "BD-rate"), (one.metric, "BD-metric")):
             made += [f"{one.label}, {name} ({one.column}): {note}" for note in delta.notes]

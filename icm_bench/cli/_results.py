@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from icm_bench.errors import UserError
+from icm_bench.errors import MissingPackage, UserError
+from icm_bench.registry import EXTRAS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,9 @@ Methods = Annotated[
     typer.Option("--method", help="Only this method: a spec, its name, or a pattern with *."),
 ]
 Profile = Annotated[str | None, typer.Option("--profile", help="Only rows measured under this profile.")]
+With = Annotated[
+    list[Path] | None, typer.Option("--with", help="Text table whose curves are shown too (may be repeated).")
+]
 RateKind = Annotated[str | None, typer.Option("--rate-kind", help="Only rows with real or estimated bits.")]
 
 
@@ -66,6 +70,31 @@ def sampler(out: Path, resamples: int) -> Iterator[Sampler | None]:
     plan = Plan(resamples) if resamples else None
     with opened(out if resamples else None) as store:
         yield None if store is None or plan is None else Sampler(store, plan)
+
+
+def write_table(content: str | pd.DataFrame, ending: str, path: Path) -> None:
+    """Write text, or a table as CSV or Parquet. Raises MissingPackage where Parquet's package is absent."""
+    if isinstance(content, str):
+        path.write_text(content, encoding="utf-8")
+    elif ending == ".parquet":
+        try:
+            content.to_parquet(path, index=False)
+        except ImportError as error:
+            raise MissingPackage("pyarrow", EXTRAS["pyarrow"]) from error
+    else:
+        content.to_csv(path, index=False)
+
+
+def joined(out: Path, files: list[Path] | None) -> pd.DataFrame:
+    """The rows of a run with those of text tables beside them: imported curves, published ones."""
+    import pandas as pd
+
+    from icm_bench import selection
+
+    rows = selection.read_rows(out)
+    if not files:
+        return rows
+    return pd.concat([rows, *(selection.complete(selection.read_rows(path)) for path in files)], ignore_index=True)
 
 
 def bounded(rows: pd.DataFrame, sampler: Sampler | None) -> pd.DataFrame:

@@ -31,6 +31,7 @@ def plot(
     ] = None,
     profile: _results.Profile = None,
     rate_kind: _results.RateKind = None,
+    also: _results.With = None,
     mixed: Annotated[bool, typer.Option("--mixed", help="Draw mixed rates, with a visible mark.")] = False,
     resamples: _results.Resamples = 1000,
 ) -> None:
@@ -43,7 +44,8 @@ def plot(
 
     formats = [_results.one_of(one.strip(), plot_style.FORMATS, "format") for one in format.split(",")]
     kinds = [_results.one_of(one.strip(), plots.KINDS, "kind") for one in kind.split(",")] if kind else plots.KINDS
-    rows = selection.select(selection.read_rows(out), _results.chosen(task, net, method, profile, rate_kind))
+    chosen = _results.chosen(task, net, method, profile, rate_kind)
+    rows = selection.select(_results.joined(out, also), chosen)
     folder = into or (out if out.is_dir() else out.parent) / "plots"
     look = plots.Look(width, beta, anchor, style, mixed)
     with _results.sampler(out, resamples) as sampler:

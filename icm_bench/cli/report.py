@@ -26,6 +26,7 @@ def report(
     max_mb: Annotated[float, typer.Option("--max-mb", help="Largest size of the file, in megabytes.")] = 15.0,
     profile: _results.Profile = None,
     rate_kind: _results.RateKind = None,
+    also: _results.With = None,
     resamples: _results.Resamples = 1000,
 ) -> None:
     """Write one HTML file of a run's results: curves, tables and a picture viewer; it opens offline.
@@ -35,7 +36,8 @@ def report(
     from icm_bench import html, selection, tables
     from icm_bench.cli import _files
 
-    rows = selection.select(selection.read_rows(out), _results.chosen(task, net, method, profile, rate_kind))
+    chosen = _results.chosen(task, net, method, profile, rate_kind)
+    rows = selection.select(_results.joined(out, also), chosen)
     path = output or (out if out.is_dir() else out.parent) / "report.html"
     wanted = html.Wanted(title, pictures, max_mb)
     with _results.sampler(out, resamples) as sampler, _results.opened(out if pictures else None) as store:

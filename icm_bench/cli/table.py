@@ -27,6 +27,7 @@ def table(
     ] = "pareto",
     profile: _results.Profile = None,
     rate_kind: _results.RateKind = None,
+    also: _results.With = None,
     resamples: _results.Resamples = 1000,
 ) -> None:
     """Print results as tables, with BD values against an anchor.
@@ -37,7 +38,8 @@ def table(
 
     _results.one_of(format, table_text.FORMATS, "format")
     options = bdrate.Options(interpolation, shape)
-    rows = selection.select(selection.read_rows(out), _results.chosen(task, net, method, profile, rate_kind))
+    chosen = _results.chosen(task, net, method, profile, rate_kind)
+    rows = selection.select(_results.joined(out, also), chosen)
     with _results.sampler(out, resamples) as sampler:
         made = tables.build(_results.bounded(rows, sampler), anchor, options, sampler)
     if format == "terminal":

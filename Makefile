@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT ?= results/demo
 
-.PHONY: demo test lint types check mini real claims clean
+.PHONY: demo test lint types check results mini real claims clean
 .DELETE_ON_ERROR:
 
 $(STAMP): pyproject.toml constraints.txt
@@ -37,11 +37,14 @@ TASKS := imagenet coco cityscapes
 TASK_CODECS := $(foreach task,$(TASKS),--method "task-specific(task='$(task)')")
 ON_MINI := $(foreach task,$(TASKS),--task $(task)) --data mini --out results/mini
 
-# The committed tables and plots of results/mini: about 20 minutes on 2 cores.
+# All that results/ holds: make results REAL=FOLDER.
+results: mini real claims
+
+# The committed tables, plots and report of results/mini: about 20 minutes on 2 cores.
 mini: $(STAMP)
 	$(BIN)/icm-bench run $(METHODS) $(ON_MINI)
 	$(BIN)/icm-bench run $(TASK_CODECS) --rates 0,1,3,5 $(ON_MINI)
-	$(call written,results/mini)
+	$(call written,results/mini,--pictures 2 --max-mb 9)
 
 # The same on real pictures: make real REAL=FOLDER, laid out as CONTRIBUTING.md says. About 30 minutes on 2 cores.
 real: $(STAMP)
@@ -51,7 +54,7 @@ real: $(STAMP)
 	$(call measured,imagenet,--data $(REAL)/imagenet/val227 --net torchvision:squeezenet1_1 \
 	    --weights $(REAL)/weights/squeezenet1_1_torchvision.pth)
 	$(call coded,images,--data $(REAL)/kodak)
-	$(call written,results/real)
+	$(call written,results/real,--pictures 0)  # the pictures' licences do not let them be shown here
 	sed -i 's#$(REAL)/##g' results/real/rows.csv  # where the data lie on one machine is of no use on another
 
 # One task with its own task-specific codec beside the others.
@@ -75,7 +78,8 @@ claims: $(STAMP)
 define written
 	$(BIN)/icm-bench table --out $(1) --anchor hyperprior --format markdown > $(1)/table.md
 	$(BIN)/icm-bench table --out $(1) --format csv > $(1)/rows.csv
-	$(BIN)/icm-bench plot --out $(1)
+	$(BIN)/icm-bench plot --out $(1) --anchor hyperprior
+	$(BIN)/icm-bench report --out $(1) --anchor hyperprior --title "icm-bench: $(1)" $(2)
 endef
 
 clean:

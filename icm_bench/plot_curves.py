@@ -65,7 +65,7 @@ class _Drawn:
         if len(self.names) > _MOST_LABELS or not plot_labels.place(self.axes, self.names, self.obstacles):
             lines = {name.full or name.text: name.line for name in self.names}
             legend = self.axes.legend(list(lines.values()), list(lines), loc="best", labelspacing=0.25)
-            if not plot_labels.is_free(legend, [name.line for name in self.names]):
+            if not plot_labels.is_free(legend, [name.line for name in self.names], self.obstacles):
                 legend.remove()
                 below = lines | below
         if below:

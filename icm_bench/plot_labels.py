@@ -57,13 +57,13 @@ def place(axes: Axes, names: Sequence[Name], obstacles: Sequence[Line2D | Text] 
     return True
 
 
-def is_free(legend: Legend, lines: Sequence[Line2D]) -> bool:
-    """Whether a drawn legend covers none of the lines."""
+def is_free(legend: Legend, lines: Sequence[Line2D], obstacles: Sequence[Line2D | Text] = ()) -> bool:
+    """Whether a drawn legend covers none of the lines and obstacles."""
     import numpy as np
 
     legend.get_figure(root=True).draw_without_rendering()  # type: ignore[union-attr]
     low, high = np.asarray(legend.get_window_extent().get_points())
-    points = _joined([_dense(line) for line in lines])
+    points = _joined([*(_dense(line) for line in lines), *(_covered(one) for one in obstacles)])
     return not ((points >= low) & (points <= high)).all(axis=1).any()
 
 

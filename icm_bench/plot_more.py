@@ -46,7 +46,8 @@ def surface(group: Group, metric: str, method: str, look: Look) -> Figure | None
     axes.grid(False)
     axes.tick_params(length=0)
     axes.set_xlabel("β  (0: for the eye, 1: for machines)")
-    plot_style.headings(axes, group.data, f"{short_spec(method)} · {axis_name(metric)} · {subtitle(group)}", False)
+    plot_style.headings(axes, group.data, f"{axis_name(metric)} of {short_spec(method)}", False)
+    figure.supxlabel(subtitle(group), fontsize=6.2, color=plot_style.QUIET, x=0.01, ha="left")
     return figure
 
 

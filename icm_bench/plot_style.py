@@ -26,6 +26,7 @@ FORMATS = ("png", "svg", "pdf")
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#555555", "#882255", "#999933")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "p")
 
+_HEADING = "heading"
 INK = "#222222"
 QUIET = "#6b6b6b"
 FAINT = "#e6e6e6"
@@ -124,7 +125,8 @@ def new_figure(width: str) -> tuple[Figure, Axes]:
 
 def headings(axes: Axes, title: str, subtitle: str, plain: bool = True) -> None:
     """Title and subtitle, flush with the left edge of the axes; plain numbers up the side."""
-    axes.set_title(f"{title}\n", loc="left", fontsize=8, fontweight="bold", pad=3, linespacing=1.35)
+    above = axes.set_title(f"{title}\n", loc="left", fontsize=8, fontweight="bold", pad=3, linespacing=1.35)
+    above.set_gid(_HEADING)
     below = axes.annotate(
         subtitle,
         (0, 1),
@@ -136,8 +138,19 @@ def headings(axes: Axes, title: str, subtitle: str, plain: bool = True) -> None:
     )
     # A long line must not squeeze the axes.
     below.set_in_layout(False)
+    below.set_gid(_HEADING)
     if plain:
         plain_numbers(axes.yaxis)
+
+
+def fit_headings(figure: Figure) -> None:
+    """Make headings that would run over the right edge smaller, until they end at it."""
+    figure.draw_without_rendering()
+    right = figure.bbox.width - 2
+    for text in figure.axes[0].findobj(lambda one: one.get_gid() == _HEADING):
+        box = text.get_window_extent()
+        if box.x1 > right:
+            text.set_fontsize(text.get_fontsize() * max((right - box.x0) / box.width, 0.5))  # type: ignore
 
 
 def plain_numbers(axis: Axis) -> None:

@@ -77,6 +77,7 @@ def _drawn(
         taken.add(name)
         if reason is not None:
             plot_style.mark_mixed(figure, reason.partition(":")[0])
+        plot_style.fit_headings(figure)
         made.append(Plot(name, figure))
     return made
 

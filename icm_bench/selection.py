@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from icm_bench.aggregate import is_records, to_rows
 from icm_bench.errors import UserError
 from icm_bench.spec import parse_spec
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 #: The rate of profiles that resize pictures first: the mean over pictures of bits per pixel of what they made.
 BPP_INPUT = "bpp_input_mean"
+#: Endings of files that are tables and no stores.
+TEXT_TABLES = (".csv", ".json", ".parquet")
 #: Endings of the columns that hold the two ends of an interval.
 BOUNDS = ("_low", "_high")
 #: Columns of a row that tables and plots read as numbers; those absent count as empty.
@@ -51,28 +54,35 @@ class Filter:
 
 
 def read_rows(path: Path) -> pd.DataFrame:
-    """Rows of a results folder, of a store, or of a CSV or JSON text table. Raises UserError."""
+    """Rows of a results folder, of a store, or of a CSV, JSON or Parquet table, of rows or of per-picture records.
+
+    Raises UserError.
+    """
     import pandas as pd
 
     if path.is_dir():
         path = path / "store.sqlite"
     if not path.exists():
         raise UserError(f"{path}: there are no results here; icm-bench run makes some")
-    if path.suffix not in (".csv", ".json"):
+    if path.suffix not in TEXT_TABLES:
         from icm_bench.rows import load
 
         rows: pd.DataFrame = load(path)
         return rows
     try:
         if path.suffix == ".csv":
-            table = pd.read_csv(path)
+            table = pd.read_csv(path, low_memory=False)
+        elif path.suffix == ".parquet":
+            table = pd.read_parquet(path)
         else:
             import json
 
             held = json.loads(path.read_text(encoding="utf-8"))
             table = pd.DataFrame.from_records(held["rows"] if isinstance(held, dict) else held)
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, ImportError) as error:
         raise UserError(f"{path}: cannot be read as a table of rows ({error})") from error
+    if is_records(table):
+        table = to_rows(table)
     missing = sorted({"method", "rate", "task", "net", "bpp", "data"} - set(table.columns))
     if missing:
         raise UserError(f"{path}: is no table of rows, it lacks the columns {', '.join(missing)}")

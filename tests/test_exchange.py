@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from synthetic_rows import JPEG, rows
 
-from icm_bench import curves, plan, plots, registry, runner, tables
+from icm_bench import curves, plan, plots, registry, runner, selection, tables
 from icm_bench.cli import main
 from icm_bench.request import Request
 from icm_bench.store import Store
@@ -103,6 +103,10 @@ def test_tidy_tables_of_rows_and_records(folder, tmp_path, ending, capsys):
     assert {"sample", "n_bytes", "psnr", "encode_s"} <= set(records.columns)
     row = read(tmp_path / f"rows.{ending}").query("rate == 30").iloc[0]
     assert records.query("rate == 30")["n_bytes"].sum() == row["n_bytes"]
+    made = selection.read_rows(tmp_path / f"records.{ending}").query("rate == 30").iloc[0]
+    for name in ("bpp", "psnr_mean", "ms_ssim_mean", "n_pictures", "encode_s"):
+        assert made[name] == pytest.approx(row[name], nan_ok=True), name
+    assert call(["table", "--out", tmp_path / f"records.{ending}"], capsys)[0] == 0
 
 
 def test_imported_curves_are_drawn_and_told_as_such():
@@ -117,8 +121,6 @@ def test_imported_curves_are_drawn_and_told_as_such():
 
 
 def test_the_published_kodak_curves_give_the_known_deltas():
-    from icm_bench import selection
-
     held = selection.select(selection.read_rows(ROOT / "results" / "reference" / "kodak.csv"), selection.Filter())
     (table,) = tables.build(held, "vtm")
     found = {one.label: one.rate.value for one in table.comparisons}

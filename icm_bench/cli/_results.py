@@ -11,6 +11,7 @@ import typer
 
 from icm_bench.errors import MissingPackage, UserError
 from icm_bench.registry import EXTRAS
+from icm_bench.selection import TEXT_TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +45,7 @@ def opened(out: Path | None) -> Iterator[Store | None]:
     from icm_bench.store import Store
 
     path = out / "store.sqlite" if out is not None and out.is_dir() else out
-    if path is None or path.suffix in (".csv", ".json") or not path.is_file():
+    if path is None or path.suffix in TEXT_TABLES or not path.is_file():
         yield None
         return
     with Store(path, create=False) as store:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from icm_bench import metrics
@@ -52,6 +52,10 @@ class Where:
     @property
     def has_net(self) -> bool:
         return bool(self.subject.partition("\n")[2])
+
+    def only(self, sample: str) -> Where:
+        """The same for one picture."""
+        return replace(self, members=[member for member in self.members if member[0] == sample])
 
 
 def where_of(store: Store, row_key: str) -> Where:

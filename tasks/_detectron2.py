@@ -190,7 +190,7 @@ class Detector(Net):
 
 def _model_zoo() -> Any:
     """detectron2's list of weights; it wants ``pkg_resources``, which newer setuptools no longer bring."""
-    if find_spec("pkg_resources") is None and "pkg_resources" not in sys.modules:
+    if "pkg_resources" not in sys.modules and find_spec("pkg_resources") is None:
         sys.modules["pkg_resources"] = _Resources("pkg_resources")
     from detectron2 import model_zoo
 

@@ -79,7 +79,8 @@ class Desk:
         self.title = str(first["data"])
         self.labels = method_labels(rows)
         self._nets: dict[str, Net | None] = {}
-        self._read: dict[str, list[records.Record]] = {}
+        self._read: dict[tuple[str, str], records.Record | None] = {}
+        self._wheres: dict[str, dict[str, records.Where]] = {}
         self._methods: dict[str, Method] = {}
 
     @property
@@ -134,13 +135,23 @@ class Desk:
         return float(self.task.score({one.sample: one.evidence}).get(metric, 0.0))
 
     def _records(self, row: pd.Series) -> list[records.Record]:
-        key = row["key"]
-        if key not in self._read:
-            self._read[key] = records.read(self.store, records.where_of(self.store, key))
-        return self._read[key]
+        return records.read(self.store, records.where_of(self.store, row["key"]))
 
     def _record(self, row: pd.Series, sample: str) -> records.Record | None:
-        return next((one for one in self._records(row) if one.sample == sample), None)
+        """One picture of a row; the others, which may be thousands, are not read."""
+        place = (row["key"], sample)
+        if place not in self._read:
+            found = records.read(self.store, self._where(row, sample))
+            self._read[place] = found[0] if found else None
+        return self._read[place]
+
+    def _where(self, row: pd.Series, sample: str) -> records.Where:
+        """What finds one picture of a row; the row's list of pictures is read once for all that are shown."""
+        key = row["key"]
+        if key not in self._wheres:
+            whole = records.where_of(self.store, key)
+            self._wheres[key] = {chosen.id: whole.only(chosen.id) for chosen, _ in self.chosen}
+        return self._wheres[key][sample]
 
     def picture(self, sample: Sample, tags: list[str]) -> dict[str, Any] | None:
         """One picture as the page takes it; None when it cannot be read any more."""
@@ -198,7 +209,7 @@ class Desk:
             if record is None:
                 raise UserError(f"{sample.id} was not measured")
             bits[beta] = 8 * record.n_bytes / record.n_pixels
-            data = data or self.store.stream(records.stream_of(records.where_of(self.store, row["key"]), sample.id))
+            data = data or self.store.stream(records.stream_of(self._where(row, sample.id), sample.id))
         if data is None:
             raise UserError("the stream is not in the store")
         spec = rows.iloc[0]["method"]

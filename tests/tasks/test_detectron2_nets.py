@@ -147,6 +147,20 @@ def test_mistakes_say_what_to_do(weights, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+def test_weights_that_cannot_be_fetched_say_what_to_do(monkeypatch):
+    from detectron2.utils.file_io import PathManager
+
+    def no_network(url):
+        raise OSError("no network")
+
+    monkeypatch.setattr(PathManager, "get_local_path", no_network)
+    net = resolve("detection", f"detectron2:{BOXES}")
+    for _ in range(2):  # the second time the model zoo is loaded already
+        with pytest.raises(UserError, match=r"cannot fetch https.*: fetch it elsewhere, give --weights FILE"):
+            net.setup()
+    assert net.fingerprint
+
+
 def test_the_fingerprint_follows_config_and_weights(weights, tmp_path):
     other = tmp_path / "other.pkl"
     other.write_bytes(weights[BOXES].read_bytes() + b" ")

@@ -189,11 +189,18 @@ class Detector(Net):
 
 
 def _model_zoo() -> Any:
-    """detectron2's list of weights; it wants ``pkg_resources``, which newer setuptools no longer bring."""
-    if "pkg_resources" not in sys.modules and find_spec("pkg_resources") is None:
-        sys.modules["pkg_resources"] = _Resources("pkg_resources")
-    from detectron2 import model_zoo
+    """detectron2's list of weights; it wants ``pkg_resources``, which newer setuptools no longer bring.
 
+    The one function of it that is called stands in while the list is imported; others must not find it later.
+    """
+    missing = "pkg_resources" not in sys.modules and find_spec("pkg_resources") is None
+    if missing:
+        sys.modules["pkg_resources"] = _Resources("pkg_resources")
+    try:
+        from detectron2 import model_zoo
+    finally:
+        if missing:
+            del sys.modules["pkg_resources"]
     return model_zoo
 
 

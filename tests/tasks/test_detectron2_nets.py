@@ -1,6 +1,7 @@
 """detectron2's back end on random weights, against detectron2 itself."""
 
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -159,6 +160,9 @@ def test_weights_that_cannot_be_fetched_say_what_to_do(monkeypatch):
         with pytest.raises(UserError, match=r"cannot fetch https.*: fetch it elsewhere, give --weights FILE"):
             net.setup()
     assert net.fingerprint
+    assert not hasattr(sys.modules.get("pkg_resources"), "resource_filename") or hasattr(
+        sys.modules["pkg_resources"], "fixup_namespace_packages"
+    )  # nothing that only looks like the package stays behind
 
 
 def test_the_fingerprint_follows_config_and_weights(weights, tmp_path):

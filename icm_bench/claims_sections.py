@@ -16,7 +16,7 @@ from icm_bench import bdrate, registry, resampling
 from icm_bench.bootstrap import Plan
 from icm_bench.curves import Group, Series, find_series, groups, series, short_spec
 from icm_bench.errors import UserError
-from icm_bench.resampling import Bounded, Resampled, Sampler
+from icm_bench.resampling import Bounded, Sampler
 from icm_bench.rows import load
 from icm_bench.spec import parse_spec
 from icm_bench.store import Store
@@ -99,17 +99,13 @@ class Desk:
                     told.add((name, group.data))
                     yield name, group
 
-    def resampled(self, store: str, one: Series, column: str) -> Resampled:
-        """A curve under the page's resamples."""
-        return self._samplers[store].curve(one, column)
-
     def compare(self, store: str, group: Group, section: Section, names: tuple[str, str]) -> Bounded | None:
         """BD value of a curve against an anchor (their names); None where the group lacks one of them."""
         found = [curve_of(group, name) for name in names]
         if any(one is None for one in found):
             return None
         column = str(_column(group, section))
-        test, anchor = (self.resampled(store, one, column) for one in found if one is not None)
+        test, anchor = (self._samplers[store].curve(one, column) for one in found if one is not None)
         delta = resampling.bd_rate if section.value == "rate" else resampling.bd_metric
         return delta(anchor, test, section.options)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from icm_bench import bdrate, bootstrap, resampling
 from icm_bench.bootstrap import Interval
-from icm_bench.curves import Group, Series, beta_label, find_series, groups, series, short_spec
+from icm_bench.curves import Group, Series, beta_label, beta_of, find_series, groups, series, short_spec
 from icm_bench.errors import UserError
 from icm_bench.resampling import Bounded, Sampler
 
@@ -97,8 +97,8 @@ def runs(
             first = group.rows[group.rows["key"] == both["key_a"]].iloc[0]
             second = other[_where(group)].rows
             second = second[second["key"] == both["key_b"]].iloc[0]
-            beta = None if both["beta"] != both["beta"] else float(both["beta"])
-            label = f"{beta_label(short_spec(both['method']), beta)}, {both['rate_name']} {both['rate']:g}"
+            method = beta_label(short_spec(both["method"]), beta_of(both["beta"]))
+            label = f"{method}, {both['rate_name']} {both['rate']:g}"
             found = True
             yield _point(_where(group), label, samplers, (first, second), columns)
     if not found:

@@ -182,9 +182,13 @@ def _two_denominators(coded: pd.DataFrame) -> str | None:
     return None
 
 
+def beta_of(value: float | None) -> float | None:
+    """A beta as a row of a table holds it (None or NaN for a codec without the axis)."""
+    return None if value is None or value != value else float(value)
+
+
 def series(rows: pd.DataFrame) -> list[Series]:
     """All curves of a group's coded rows, by method and beta, without the lossless ones."""
-    import pandas as pd
 
     bits = bits_column(rows)
     coded = rows[~lossless(rows) & rows[bits].notna()]
@@ -195,8 +199,7 @@ def series(rows: pd.DataFrame) -> list[Series]:
         label = labels[(str(method), _text(checkpoint))]
         if "source" in part.columns and part["source"].notna().any():
             label += IMPORTED
-        at = None if pd.isna(beta) else float(beta)
-        made.append(Series(str(method), label, at, part.sort_values(bits), bits))
+        made.append(Series(str(method), label, beta_of(beta), part.sort_values(bits), bits))
     return made
 
 

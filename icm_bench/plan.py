@@ -14,9 +14,7 @@ from icm_bench.bitstream import quantise_rate
 from icm_bench.datasets import task_of
 from icm_bench.errors import UserError
 from icm_bench.method import Beta, Method
-from icm_bench.request import Request, betas_of, rates_of
-from icm_bench.request import methods as methods_of
-from icm_bench.request import weights as weights_of
+from icm_bench.request import Request, betas_of, methods_of, rates_of, weights_of
 from icm_bench.store import Store
 from icm_bench.task import ORIG, Net, Sample, Task
 from icm_bench.units import Coder, Context, Subject

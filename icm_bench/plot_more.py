@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from icm_bench import bdrate, plot_style
-from icm_bench.curves import Group, beta_label, find_series, series, short_spec
+from icm_bench.curves import Group, beta_label, beta_of, find_series, series, short_spec
 from icm_bench.errors import UserError
 from icm_bench.plot_curves import Look, Looks, axis_name, draw_names, subtitle
 from icm_bench.plot_labels import Name
@@ -103,7 +103,7 @@ def histogram(group: Group, bits: Mapping[str, np.ndarray], looks: Looks, look: 
         (line,) = axes.plot(
             np.repeat(edges, 2)[1:-1], np.repeat(share, 2), color=colour, linewidth=1.0, zorder=3
         )
-        label = beta_label(short_spec(row["method"]), row["beta"] if row["beta"] == row["beta"] else None)
+        label = beta_label(short_spec(row["method"]), beta_of(row["beta"]))
         told = f"{label}, {row['rate_name']} {row['rate']:g}: mean {values[row['key']].mean():.2f}"
         names.append(Name(line, told, colour))
     plot_style.rate_axis(axes, (edges[0], edges[-1]), "rate (bits per pixel of each picture")

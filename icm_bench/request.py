@@ -39,7 +39,7 @@ class Request:
     batch: int = 0
 
 
-def methods(request: Request) -> list[Method]:
+def methods_of(request: Request) -> list[Method]:
     """The methods asked for, once for each rate of a second layer and each scale. Raises UserError."""
     made = [registry.method(spec) for spec in request.methods]
     made = _varied(made, "aux_rate", request.aux_rates, ("--aux-rates", "has no second layer with a rate of its own"))
@@ -61,7 +61,7 @@ def _varied(made: list[Method], field: str, values: Iterable[float] | None, told
         raise UserError(f"{told[0]}: {error}") from error
 
 
-def weights(request: Request) -> dict[str, str]:
+def weights_of(request: Request) -> dict[str, str]:
     """The weights file of each net. Raises UserError when there are fewer or more than nets."""
     if len(request.weights) not in (0, len(request.nets)):
         raise UserError(

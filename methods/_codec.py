@@ -134,7 +134,7 @@ class BranchCodec:
         z = np.clip(z, -HYPER_LIMIT, HYPER_LIMIT).astype(np.int64)
         mean, index = self._model(torch.from_numpy(z), context, latent_size, rate)
         symbols = torch.from_numpy(coder.get(_numpy(index), self.scales).astype(np.int64))
-        return Latent(_latent(symbols, mean).exact, coder)
+        return _latent(symbols, mean, coder)
 
     def synthesise(self, latent: Latent, rate: float, x1: Tensor | None = None) -> Tensor:
         """The picture (primary) or the residual (auxiliary), (1, 3, 16h, 16w), not clipped."""
@@ -249,8 +249,8 @@ def _picture(x: Tensor, size: tuple[int, int]) -> np.ndarray:
     return values
 
 
-def _latent(symbols: Tensor, mean: Tensor) -> Latent:
-    return Latent(to_fixed(symbols).long() + mean)
+def _latent(symbols: Tensor, mean: Tensor, source: Decoder | None = None) -> Latent:
+    return Latent(to_fixed(symbols).long() + mean, source)
 
 
 def _channels(shape: tuple[int, ...] | torch.Size) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from icm_bench.errors import UserError
 
@@ -11,24 +11,27 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def groups(shapes: Sequence[Any]) -> Iterator[list[int]]:
-    """Indices of the items of each shape, in order of first appearance."""
-    found: dict[tuple[int, ...], list[int]] = {}
-    for index, shape in enumerate(shapes):
-        found.setdefault(tuple(shape), []).append(index)
-    yield from found.values()
+_Item = TypeVar("_Item")
+_Output = TypeVar("_Output")
+
+
+def by_shape(items: Sequence[_Item], run: Callable[[list[_Item]], Iterable[_Output]]) -> list[_Output]:
+    """What ``run`` gives for each item (which has a ``shape``), in their order; those of one shape go together."""
+    same: dict[tuple[int, ...], list[int]] = {}
+    for index, item in enumerate(items):
+        same.setdefault(tuple(item.shape), []).append(index)  # type: ignore[attr-defined]
+    outputs: dict[int, _Output] = {}
+    for indexes in same.values():
+        outputs.update(zip(indexes, run([items[index] for index in indexes]), strict=True))
+    return [outputs[index] for index in range(len(items))]
 
 
 def stacked(model: Callable[[Tensor], Tensor], inputs: Sequence[Tensor], device: str) -> list[Tensor]:
     """The model's output for each input (C, H, W); those of one shape go through it as one batch (B, C, H, W)."""
     import torch
 
-    outputs: dict[int, Tensor] = {}
-    for indexes in groups([tensor.shape for tensor in inputs]):
-        with torch.inference_mode():
-            batch = model(torch.stack([inputs[index] for index in indexes]).to(device))
-        outputs.update(zip(indexes, batch, strict=True))
-    return [outputs[index] for index in range(len(inputs))]
+    with torch.inference_mode():
+        return by_shape(inputs, lambda same: model(torch.stack(same).to(device)))
 
 
 def five_best(logits: Sequence[Tensor], net: str) -> list[list[int]]:

@@ -23,7 +23,7 @@ from icm_bench.errors import MissingPackage, UserError
 from icm_bench.registry import EXTRAS, suggest
 from icm_bench.spec import format_spec
 from icm_bench.task import Net
-from icm_bench.tasks._batches import finite, groups
+from icm_bench.tasks._batches import by_shape, finite
 from icm_bench.tasks._data import digest, weights_digest
 from icm_bench.tasks._nets import check_params
 from icm_bench.tasks._yolox import CATEGORY_IDS
@@ -155,13 +155,11 @@ class Detector(Net):
 
         if self._model is None:
             self.setup()
-        assert self._model is not None
-        outputs: dict[int, Any] = {}
-        for indexes in groups([picture.shape for picture in pictures]):
-            with torch.inference_mode():
-                found = self._model([self.prepare(pictures[index]) for index in indexes])
-            outputs.update((index, self._output(one)) for index, one in zip(indexes, found, strict=True))
-        return [outputs[index] for index in range(len(pictures))]
+        model = self._model
+        assert model is not None
+        with torch.inference_mode():
+            found = by_shape(pictures, lambda same: model([self.prepare(picture) for picture in same]))
+        return [self._output(one) for one in found]
 
     def _output(self, found: Mapping[str, Any]) -> dict[str, Any]:
         import numpy as np

@@ -24,7 +24,7 @@ from icm_bench.errors import MissingPackage, UserError
 from icm_bench.registry import suggest
 from icm_bench.spec import format_spec
 from icm_bench.task import Net
-from icm_bench.tasks._batches import finite, groups
+from icm_bench.tasks._batches import by_shape, finite
 from icm_bench.tasks._data import digest, weights_digest
 from icm_bench.tasks._nets import check_params
 from icm_bench.weights import fit, load_state
@@ -134,18 +134,15 @@ class Segmenter(Net):
 
         if self._model is None:
             self.setup(self.device)
-        found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        for indexes in groups([picture.shape for picture in pictures]):
-            bgr = [pictures[index][:, :, ::-1].copy() for index in indexes]
-            for index, result in zip(indexes, inference_model(self._model, bgr), strict=True):
-                logits = result.seg_logits.data
-                if len(logits) != N_TRAIN_IDS:
-                    raise UserError(
-                        f"net {self.spec}: {len(logits)} outputs, Cityscapes has {N_TRAIN_IDS} train ids"
-                    )
-                finite(logits, self.spec)
-                found[index] = logits.cpu().numpy(), result.pred_sem_seg.data[0].cpu().numpy()
-        return [found[index] for index in range(len(pictures))]
+        bgr = [picture[:, :, ::-1].copy() for picture in pictures]
+        return [self._output(result) for result in by_shape(bgr, lambda same: inference_model(self._model, same))]
+
+    def _output(self, result: Any) -> tuple[np.ndarray, np.ndarray]:
+        logits = result.seg_logits.data
+        if len(logits) != N_TRAIN_IDS:
+            raise UserError(f"net {self.spec}: {len(logits)} outputs, Cityscapes has {N_TRAIN_IDS} train ids")
+        finite(logits, self.spec)
+        return logits.cpu().numpy(), result.pred_sem_seg.data[0].cpu().numpy()
 
     def predict(self, pictures: Sequence[Image]) -> list[Any]:
         return [best.astype("uint8") for _, best in self.outputs(pictures)]

@@ -18,7 +18,7 @@ from icm_bench.errors import UserError
 from icm_bench.registry import suggest
 from icm_bench.spec import format_spec
 from icm_bench.task import Net
-from icm_bench.tasks._batches import finite, five_best, groups, stacked
+from icm_bench.tasks._batches import by_shape, finite, five_best, stacked
 from icm_bench.tasks._data import digest, weights_digest
 from icm_bench.tasks._nets import check_params, positive, wrong_kind
 from icm_bench.tasks._torchvision_build import build, downloaded
@@ -183,12 +183,9 @@ class Detector(TorchvisionNet):
         import torch
 
         inputs = [torch.from_numpy(picture).permute(2, 0, 1).float().div(255) for picture in pictures]
-        outputs: dict[int, Any] = {}
-        for indexes in groups([picture.shape for picture in pictures]):
-            with torch.inference_mode():
-                found = self.model([inputs[index].to(self.device) for index in indexes])
-            outputs.update(zip(indexes, (self._output(one) for one in found), strict=True))
-        return [outputs[index] for index in range(len(pictures))]
+        with torch.inference_mode():
+            found = by_shape(inputs, lambda same: self.model([tensor.to(self.device) for tensor in same]))
+        return [self._output(one) for one in found]
 
     def _output(self, found: Mapping[str, Tensor]) -> dict[str, Any]:
         finite(found["boxes"], self.spec)

@@ -3,10 +3,10 @@
 import shutil
 
 import pytest
+from command import call
 
 from icm_bench import compare, plan, rows, runner
 from icm_bench.bootstrap import Plan
-from icm_bench.cli import main
 from icm_bench.errors import UserError
 from icm_bench.request import Request
 from icm_bench.resampling import Sampler
@@ -27,13 +27,6 @@ def folder(tmp_path_factory):
     measure(path / "store.sqlite", "jpeg", rates=(5, 10, 20, 40))
     measure(path / "store.sqlite", "hyperprior(variable=True)", rates=(0, 1.5, 3, 5))
     return path
-
-
-def call(arguments, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main([str(one) for one in arguments])
-    out, err = capsys.readouterr()
-    return stopped.value.code, out, err
 
 
 def test_two_codecs_over_whole_curves(folder):

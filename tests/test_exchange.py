@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from command import call
 from synthetic_rows import JPEG, rows
 
 from icm_bench import curves, plan, plots, registry, runner, selection, tables
-from icm_bench.cli import main
 from icm_bench.request import Request
 from icm_bench.store import Store
 
@@ -26,13 +26,6 @@ def folder(tmp_path_factory):
         for _ in runner.run(plan.build(request, store), store):
             pass
     return path
-
-
-def call(arguments, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main([str(one) for one in arguments])
-    out, err = capsys.readouterr()
-    return stopped.value.code, out, err
 
 
 def there_and_back(form, folder, tmp_path, capsys, *more):

@@ -5,10 +5,10 @@ import shutil
 
 import pandas as pd
 import pytest
+from command import call
 
 from icm_bench import plan, rows, runner, table_text, tables
 from icm_bench.bootstrap import Plan
-from icm_bench.cli import main
 from icm_bench.request import Request
 from icm_bench.resampling import Sampler
 from icm_bench.store import Store
@@ -30,13 +30,6 @@ def once(tmp_path_factory):
 def measured(once, tmp_path):
     shutil.copy(once, tmp_path / "store.sqlite")
     return tmp_path / "store.sqlite"
-
-
-def call(arguments, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main([str(one) for one in arguments])
-    out, err = capsys.readouterr()
-    return stopped.value.code, out, err
 
 
 def test_every_figure_of_a_row_is_within_its_interval(measured):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from icm_bench import records, registry
 from icm_bench.bitstream import Bitstream
-from icm_bench.curves import method_labels, short_spec
+from icm_bench.curves import beta_of, method_labels, short_spec
 from icm_bench.errors import CodecError, UserError
 from icm_bench.selection import lossless
 
@@ -202,7 +202,7 @@ class Desk:
         self, rows: pd.DataFrame, sample: Sample
     ) -> tuple[dict[Beta, np.ndarray], dict[Beta, float]]:
         """The picture at every beta of one rate, and its bits per pixel."""
-        betas: list[Beta] = [None if beta != beta else float(beta) for beta in rows["beta"]]
+        betas: list[Beta] = [beta_of(beta) for beta in rows["beta"]]
         bits, data = {}, None
         for beta, (_, row) in zip(betas, rows.iterrows(), strict=True):
             record = self._record(row, sample.id)
@@ -227,7 +227,7 @@ class Desk:
             return dict(self._maps(net, pictures))
         found: dict[str, Any] = {}
         for _, row in rows[rows["net"] == net].iterrows():
-            beta: Beta = None if row["beta"] != row["beta"] else float(row["beta"])
+            beta = beta_of(row["beta"])
             if beta not in pictures:
                 continue
             record = self._record(row, sample.id)

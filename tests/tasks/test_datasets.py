@@ -1,10 +1,10 @@
 """Remembered data sets: the file, the command, and what a run makes of them."""
 
 import pytest
+from command import call
 from tiny_sets import coco, imagenet
 
 from icm_bench import datasets, registry
-from icm_bench.cli import main
 from icm_bench.errors import UserError
 
 
@@ -12,13 +12,6 @@ from icm_bench.errors import UserError
 def config(tmp_path, monkeypatch):
     monkeypatch.setenv("ICM_BENCH_CONFIG", str(tmp_path / "config"))
     return tmp_path / "config" / "data.toml"
-
-
-def call(arguments, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main(arguments)
-    out, err = capsys.readouterr()
-    return stopped.value.code, out, err
 
 
 def test_a_remembered_folder_is_the_tasks_own_until_it_is_forgotten(tmp_path, config, capsys):

@@ -16,6 +16,7 @@ from pathlib import Path
 from icm_bench import registry
 from icm_bench.datasets import remembered
 from icm_bench.errors import UserError
+from icm_bench.provenance import installed_version
 from icm_bench.registry import EXTRAS
 
 _PROBE_S = 20
@@ -119,17 +120,10 @@ def backends() -> Iterator[Check]:
             fix = EXTRAS.get(missing[0], f"pip install {missing[0]}")
             yield Check("net back ends", f"{name}:...", None, False, fix)
             continue
-        found = ", ".join(f"{package} {told}" for package in parts.values() if (told := _version(package)))
+        found = ", ".join(f"{package} {told}" for package in parts.values() if (told := installed_version(package)))
         if name == "mmseg" and find_spec("mmcv._ext") is None:
             found += " (without its compiled operators)"
         yield Check("net back ends", f"{name}:...", found or "installed", False)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def real_data() -> Iterator[Check]:
@@ -158,7 +152,7 @@ def extras() -> Iterator[Check]:
         if find_spec(name) is None:
             yield Check("optional packages", name, None, False, fix)
             continue
-        yield Check("optional packages", name, _version(name) or "installed", False, fix)
+        yield Check("optional packages", name, installed_version(name) or "installed", False, fix)
 
 
 def ffmpeg() -> Iterator[Check]:

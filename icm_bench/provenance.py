@@ -27,7 +27,7 @@ def gather(device: str = "cpu", workers: int = 1, seed: int = 0) -> dict[str, An
         "version": __version__,
         "commit": commit(Path(__file__).resolve().parent.parent),
         "python": platform.python_version(),
-        "libraries": {name: found for name in _LIBRARIES if (found := _version(name)) is not None},
+        "libraries": {name: found for name in _LIBRARIES if (found := installed_version(name)) is not None},
         "machine": f"{_cpu_model()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
         "device": device,
         "threads": 1 if workers > 1 else _threads(),
@@ -59,7 +59,8 @@ def _git(root: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _version(name: str) -> str | None:
+def installed_version(name: str) -> str | None:
+    """The version of an installed package, None when it is not there. Imports nothing."""
     try:
         return version(name)
     except PackageNotFoundError:

@@ -126,8 +126,7 @@ def difference(one: Interval | Bounded, decimals: int, unit: str = "") -> str:
 def one_sheet(sheet: Sheet, form: str) -> str:
     """One table as text: "markdown", or "terminal" for a fixed-width one."""
     if form == "markdown":
-        lines = [_pipe(sheet.heads), _pipe(["---" if left else "---:" for left in sheet.left])]
-        return "\n".join([f"{sheet.caption}:", "", *lines, *(_pipe(cells) for cells in sheet.cells), ""])
+        return "\n".join([f"{sheet.caption}:", "", *_pipes(sheet), ""])
     every = [sheet.heads, *sheet.cells]
     widths = [max(len(cells[at]) for cells in every) for at in range(len(sheet.heads))]
     aligned = (
@@ -174,10 +173,7 @@ def markdown(tables: Iterable[Table]) -> str:
         for sheet in sheets(table):
             if sheet.caption != table.title:
                 out += [f"{sheet.caption[0].upper()}{sheet.caption[1:]}:", ""]
-            out.append(_pipe(sheet.heads))
-            out.append(_pipe(["---" if left else "---:" for left in sheet.left]))
-            out += [_pipe(line) for line in sheet.cells]
-            out.append("")
+            out += [*_pipes(sheet), ""]
         out += [f"- {_escaped(note)}" for note in table.notes] + [""] * bool(table.notes)
     return "\n".join(out).rstrip() + "\n"
 
@@ -264,6 +260,12 @@ def _large(value: float) -> str:
     if value != value:
         return _ABSENT
     return f"{value / 1e6:.1f} M" if value >= 1e6 else f"{value:.0f}"
+
+
+def _pipes(sheet: Sheet) -> list[str]:
+    """The lines of a Markdown table."""
+    marks = ["---" if left else "---:" for left in sheet.left]
+    return [_pipe(cells) for cells in (sheet.heads, marks, *sheet.cells)]
 
 
 def _pipe(cells: Iterable[str]) -> str:

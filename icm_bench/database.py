@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from icm_bench.errors import UserError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _APPLICATION = 0x49434D42  # "ICMB"
 _BUSY_S = 60.0
 _SCHEMA = """
@@ -25,8 +25,8 @@ REAL,
     picture TEXT, profile TEXT, width INTEGER, height INTEGER, n_bytes INTEGER, encode_s REAL, data BLOB,
     pixels_orig INTEGER, pixels_seen INTEGER);
 CREATE TABLE decodes (stream INTEGER, beta REAL, session INTEGER, n_bytes INTEGER, layer_bytes TEXT,
-    squared_error INTEGER, ms_ssim REAL, decode_s REAL, bits_estimated REAL, PRIMARY KEY (stream, beta)) WITHOUT
-    ROWID;
+    squared_error INTEGER, ms_ssim REAL, decode_s REAL, bits_estimated REAL, pixels TEXT, PRIMARY KEY (stream, beta))
+    WITHOUT ROWID;
 CREATE TABLE subjects (id INTEGER PRIMARY KEY, task TEXT, net TEXT, UNIQUE (task, net));
 CREATE TABLE evidence (stream INTEGER, subject INTEGER, beta REAL, sample TEXT, session INTEGER, predict_s
 REAL,
@@ -49,6 +49,7 @@ _STEPS = {
         "UPDATE streams SET pixels_orig = width * height, pixels_seen = width * height",
     ),
     2: ("CREATE TABLE draws (row TEXT, plan TEXT, data BLOB, PRIMARY KEY (row, plan)) WITHOUT ROWID",),
+    3: ("ALTER TABLE decodes ADD COLUMN pixels TEXT",),
 }
 
 

@@ -5,6 +5,7 @@ Raw counts first: rows keep the exact squared error and the bytes, and everythin
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -29,6 +30,15 @@ def squared_error(original: np.ndarray, decoded: np.ndarray) -> int:
         strip = original[top : top + _ROWS].astype(np.int32) - decoded[top : top + _ROWS]
         total += int(np.sum(strip * strip, dtype=np.int64))
     return total
+
+
+def pixel_digest(picture: np.ndarray) -> str:
+    """32 hex digits of the sha256 over shape and values of a uint8 (H, W, 3) picture, whatever its memory layout."""
+    import numpy as np
+
+    seen = hashlib.sha256(str(picture.shape).encode())
+    seen.update(np.ascontiguousarray(picture))
+    return seen.hexdigest()[:32]
 
 
 def psnr(error: int, n_samples: int) -> float | None:

@@ -15,7 +15,8 @@ from icm_bench.store import Store, unpack
 class Record:
     """One picture of a cell. n_bytes: what a receiver needs; squared_error over 3 pixels_seen values.
 
-    n_pixels: of the original; pixels_seen: of what is compared and shown to nets; coded: (height, width) coded.
+    n_pixels: of the original; pixels_seen: of what is compared and shown to nets; coded: (height, width) coded;
+    pixels: digest of the decoded picture, "" where an older version did not note it.
     """
 
     sample: str
@@ -30,6 +31,7 @@ class Record:
     predict_s: float
     layer_bytes: dict[str, int]
     bits_estimated: float | None
+    pixels: str
     maker: int
     session: int
     evidence: Any = None
@@ -78,7 +80,7 @@ def read(store: Store, where: Where) -> list[Record]:
         row[0]: row[1:]
         for row in store.query(
             "SELECT s.key, d.n_bytes, s.pixels_orig, s.pixels_seen, s.height, s.width, d.squared_error, d.ms_ssim,"
-            " s.encode_s, d.decode_s, d.layer_bytes, d.bits_estimated, s.maker, d.session"
+            " s.encode_s, d.decode_s, d.layer_bytes, d.bits_estimated, d.pixels, s.maker, d.session"
             " FROM streams s JOIN decodes d ON d.stream=s.id AND d.beta=?"
             f" {among}",
             where.beta, told,
@@ -100,12 +102,12 @@ def read(store: Store, where: Where) -> list[Record]:
         if decode is None or predicted is None:
             continue
         n_bytes, n_pixels, seen_pixels, height, width, squared_error, ms_ssim, encode_s, decode_s = decode[:9]
-        layer_bytes, bits_estimated, maker, session = decode[9:]
+        layer_bytes, bits_estimated, pixels, maker, session = decode[9:]
         predict_s, predicted_in, data = predicted
         found.append(
             Record(
                 sample, n_bytes, n_pixels, seen_pixels, (height, width), squared_error, ms_ssim, encode_s, decode_s,
-                predict_s, json.loads(layer_bytes), bits_estimated, maker, max(session, predicted_in),
+                predict_s, json.loads(layer_bytes), bits_estimated, pixels or "", maker, max(session, predicted_in),
                 None if data is None else unpack(data),
             )
         )  # fmt: skip

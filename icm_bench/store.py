@@ -116,9 +116,9 @@ class Store(Database):
         for d in result.decodes:
             self.db.execute(
                 "INSERT OR IGNORE INTO decodes (stream, beta, session, n_bytes, layer_bytes, squared_error, ms_ssim,"
-                " decode_s, bits_estimated) VALUES (?,?,?,?,?,?,?,?,?)",
+                " decode_s, bits_estimated, pixels) VALUES (?,?,?,?,?,?,?,?,?,?)",
                 (row[0], beta_out(d.beta), session, d.n_bytes, json.dumps(d.layer_bytes), d.squared_error,
-                 d.ms_ssim, d.decode_s, d.bits_estimated),
+                 d.ms_ssim, d.decode_s, d.bits_estimated, d.pixels),
             )  # fmt: skip
         for e in result.evidence:
             self.db.execute(

@@ -107,7 +107,7 @@ class Decoded:
 
     squared_error: exact sum over all pixels and channels, 8-bit levels squared; bits_estimated: of the same layers by
     the codec's likelihoods, under profiles that ask for it; decode_s: the one decode's
-    seconds, shared equally among the betas that were blended from it.
+    seconds, shared equally among the betas that were blended from it; pixels: the decoded picture's ``pixel_digest``.
     """
 
     beta: Beta
@@ -117,6 +117,7 @@ class Decoded:
     ms_ssim: float | None
     decode_s: float
     bits_estimated: float | None = None
+    pixels: str = ""
 
 
 @dataclass(frozen=True)

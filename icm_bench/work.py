@@ -238,6 +238,7 @@ def _measured(
         squared_error=metrics.squared_error(picture, decoded),
         ms_ssim=ms_ssim(picture, decoded),
         decode_s=seconds,
+        pixels=metrics.pixel_digest(decoded),
     )
 
 

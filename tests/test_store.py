@@ -110,7 +110,8 @@ def test_a_newer_store_is_refused_and_left_alone(path):
 
 def test_an_older_store_is_brought_up_to_date(path):
     db = sqlite3.connect(path)
-    for table, column in (("streams", "pixels_orig"), ("streams", "pixels_seen"), ("decodes", "bits_estimated")):
+    added = (("streams", "pixels_orig"), ("streams", "pixels_seen"), ("decodes", "bits_estimated"), ("decodes", "pixels"))
+    for table, column in added:
         db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
     db.execute("DROP TABLE draws")
     db.execute("PRAGMA user_version=1")
@@ -118,8 +119,8 @@ def test_an_older_store_is_brought_up_to_date(path):
     db.close()
     with Store(path) as store:
         assert store.query("SELECT pixels_orig, pixels_seen FROM streams") == [(12, 12)]
-        assert store.query("SELECT bits_estimated FROM decodes") == [(None,)]
-        assert store.stream("k") == b"stream" and store.query("PRAGMA user_version") == [(3,)]
+        assert store.query("SELECT bits_estimated, pixels FROM decodes") == [(None, None)]
+        assert store.stream("k") == b"stream" and store.query("PRAGMA user_version") == [(4,)]
     with Store(path) as store:
         store.begin(dict)
         assert store.put(result(key="another")) == ()

@@ -37,7 +37,7 @@ def pixel_digest(picture: np.ndarray) -> str:
     import numpy as np
 
     seen = hashlib.sha256(str(picture.shape).encode())
-    seen.update(np.ascontiguousarray(picture))
+    seen.update(np.ascontiguousarray(picture).data)
     return seen.hexdigest()[:32]
 
 

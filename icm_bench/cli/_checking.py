@@ -1,0 +1,38 @@
+"""What ``icm-bench check`` works with: its store, its engine, the files it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from icm_bench.cli._files import write_once
+
+if TYPE_CHECKING:
+    from icm_bench.engine import Engine
+    from icm_bench.store import Store
+
+
+def engine(workers: int, device: str) -> Callable[[int], Engine]:
+    """What makes an engine for a number of units. workers: 0 takes as many as pay."""
+    from icm_bench.engine import automatic, make
+
+    return lambda n_units: make(workers or automatic(n_units, device))
+
+
+@contextmanager
+def opened(folder: Path | None) -> Iterator[Store]:
+    """The store of a folder, or one that goes away with the check."""
+    from icm_bench.store import Store
+
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(TemporaryDirectory(prefix="icm-bench-"))) if folder is None else folder
+        yield stack.enter_context(Store(home / "store.sqlite"))
+
+
+def write(path: Path | None, text: str) -> None:
+    """Write a report whole or not at all, if it is asked for."""
+    if path is not None:
+        write_once(path, True, lambda part: part.write_text(text, encoding="utf-8"))

@@ -116,7 +116,8 @@ def test_pictures_that_do_not_fit_are_refused(wrong: np.ndarray) -> None:
 def test_a_pixel_digest_is_of_shape_and_values_alone():
     picture = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
     digest = metrics.pixel_digest(picture)
-    assert digest == metrics.pixel_digest(np.asfortranarray(picture)) == metrics.pixel_digest(picture[:, ::-1][:, ::-1])
+    assert digest == metrics.pixel_digest(np.asfortranarray(picture))
+    assert digest == metrics.pixel_digest(picture[:, ::-1][:, ::-1])
     assert digest != metrics.pixel_digest(picture.reshape(6, 4, 3))
     changed = picture.copy()
     changed[3, 5, 2] += 1

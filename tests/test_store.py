@@ -110,9 +110,8 @@ def test_a_newer_store_is_refused_and_left_alone(path):
 
 def test_an_older_store_is_brought_up_to_date(path):
     db = sqlite3.connect(path)
-    added = (("streams", "pixels_orig"), ("streams", "pixels_seen"), ("decodes", "bits_estimated"), ("decodes", "pixels"))
-    for table, column in added:
-        db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    for added in ("streams.pixels_orig", "streams.pixels_seen", "decodes.bits_estimated", "decodes.pixels"):
+        db.execute("ALTER TABLE {} DROP COLUMN {}".format(*added.split(".")))
     db.execute("DROP TABLE draws")
     db.execute("PRAGMA user_version=1")
     db.commit()

@@ -16,6 +16,7 @@ from icm_bench import bdbatch, bootstrap, metrics
 from icm_bench.check.baseline import DRAW_UNIT, N_RESAMPLES, Coding, DataSet, Grid, Scores
 from icm_bench.check.measure import SEED
 from icm_bench.check.verdict import Figure, Finding
+from icm_bench.curves import short_spec
 from icm_bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def pairs(before: Grid, now: Grid, renamed: Mapping[str, str]) -> list[Pair]:
         if old is None:
             raise UserError(f"{coding.method} at {coding.rate:g}: the baseline has no such point; --update makes it")
         beta = "" if coding.beta is None else f", beta {coding.beta:g}"
-        where = f"{coding.method}, {now.rate_names[coding.method]} {coding.rate:g}{beta}"
+        where = f"{short_spec(coding.method)}, {now.rate_names[coding.method]} {coding.rate:g}{beta}"
         found.append(Pair(f"{coding.task}: {where}", old, coding, before.data[coding.task]))
     return found
 
@@ -135,7 +136,7 @@ def curves(found: list[Pair]) -> Iterator[Figure]:
                 named[f"{data.main_metric} · {net}"] = [
                     np.stack([_draws(c.nets[net], points[0].n) for c in side], 1) for side in ends
                 ]
-        where = f"{task}: {method}" + ("" if beta is None else f", beta {beta:g}")
+        where = f"{task}: {short_spec(str(method))}" + ("" if beta is None else f", beta {beta:g}")
         for name, (old, new) in named.items():
             sign = 1 if data.higher_is_better or name == "psnr" else -1
             delta = bdbatch.bd_rates((bits[0], sign * old), (bits[1], sign * new))
@@ -147,11 +148,11 @@ def facts(before: Grid, now: Grid, found: list[Pair], renamed: Mapping[str, str]
     """What changed exactly: checkpoints, streams, decoded pictures, work of networks; and pictures that fail."""
     for spec, checkpoint in now.methods.items():
         mine = [pair for pair in found if pair.now.method == spec]
-        old = before.methods.get(renamed.get(spec, spec), "")
+        old, name = before.methods.get(renamed.get(spec, spec), ""), short_spec(spec)
         same_weights = old == checkpoint
         if not same_weights:
-            yield Finding("changed", spec, "checkpoint", f"another checkpoint: {checkpoint[:12]}, was {old[:12]}")
-        yield from _bytes_and_pixels(spec, mine, same_weights)
+            yield Finding("changed", name, "checkpoint", f"another checkpoint: {checkpoint[:12]}, was {old[:12]}")
+        yield from _bytes_and_pixels(name, mine, same_weights)
         yield from _work(spec, before, now, renamed)
         for pair in mine:
             if pair.now.failed and not pair.before.failed:
@@ -160,14 +161,14 @@ def facts(before: Grid, now: Grid, found: list[Pair], renamed: Mapping[str, str]
                 yield Finding("worse", pair.where, "failures", text, severity=float("inf"))
 
 
-def _bytes_and_pixels(spec: str, mine: list[Pair], same_weights: bool) -> Iterator[Finding]:
+def _bytes_and_pixels(name: str, mine: list[Pair], same_weights: bool) -> Iterator[Finding]:
     streams = [(old, new) for pair in mine for old, new in zip(pair.before.streams, pair.now.streams, strict=False)]
     changed = sum(old != new for old, new in streams)
     if changed:
         text = f"{changed} of {len(streams)} streams have other bytes"
         if same_weights and changed > _rounding(len(streams)):
             text += ", from the same weights: bitstream changed, version bump needed"
-        yield Finding("changed", spec, "streams", text)
+        yield Finding("changed", name, "streams", text)
     shown = [
         (old, new)
         for pair in mine
@@ -181,7 +182,7 @@ def _bytes_and_pixels(spec: str, mine: list[Pair], same_weights: bool) -> Iterat
         text = f"{changed} of {len(shown)} pictures decode otherwise from the same bytes"
         if changed > _rounding(len(shown)):
             text += ": the decoder changed, version bump needed"
-        yield Finding("changed", spec, "pixels", text)
+        yield Finding("changed", name, "pixels", text)
 
 
 def _rounding(n: int) -> int:
@@ -198,6 +199,6 @@ def _work(spec: str, before: Grid, now: Grid, renamed: Mapping[str, str]) -> Ite
         if was != has:
             percent = 100 * (has / was - 1) if was else float("inf")
             yield Finding(
-                "worse" if has > was else "better", spec, f"{name} work",
+                "worse" if has > was else "better", short_spec(spec), f"{name} work",
                 f"{has} operations per pixel, was {was} ({percent:+.1f} %)", percent, 0.0, "%", severity=abs(percent),
             )  # fmt: skip

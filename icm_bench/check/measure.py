@@ -54,12 +54,11 @@ def fill(grid: Grid, plan: Plan, store: Store) -> Grid:
     for cell in plan.cells:
         gathered.add(cell)
     grid.codings = list(gathered.codings.values())
-    for coder, method in enumerate(plan.methods):
-        if not method.lossless:
-            first = next((cell for cell in plan.cells if cell.coder == coder), None)
-            flop = (0, 0) if first is None else _flop(plan, first)
+    for method in plan.methods:
+        coded = gathered.first_coded.get(method.spec)
+        if coded is not None and not method.lossless:
             spent = [metrics.mean(each) or 0.0 for each in gathered.ms[method.spec]]
-            grid.work[method.spec] = Work(*flop, *(float(f"{ms:.2g}") for ms in spent))
+            grid.work[method.spec] = Work(*_flop(plan, *coded), *(float(f"{ms:.2g}") for ms in spent))
     return grid
 
 
@@ -70,6 +69,7 @@ class _Gathered:
         self.grid, self.plan, self.store = grid, plan, store
         self.codings: dict[tuple[Any, ...], Coding] = {}
         self.ms: dict[str, tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
+        self.first_coded: dict[str, tuple[Cell, str]] = {}
         self._counts: dict[int, np.ndarray] = {}
 
     def add(self, cell: Cell) -> None:
@@ -89,6 +89,8 @@ class _Gathered:
     def _pictures(self, coding: Coding, cell: Cell, found: list[Record]) -> Coding:
         corpus = self.plan.corpora[cell.subject]
         there = {one.sample for one in found}
+        if found:
+            self.first_coded.setdefault(coding.method, (cell, found[0].sample))
         streams = dict(zip((sample.id for sample in corpus.samples), self.plan.stream_keys(cell), strict=True))
         pixels = self.grid.data[coding.task].pixels
         if not pixels and len(there) == len(streams):
@@ -122,10 +124,11 @@ def _hundredths(drawn: np.ndarray) -> list[int | None]:
     return [None if value != value else round(float(value) / DRAW_UNIT) for value in drawn]
 
 
-def _flop(plan: Plan, cell: Cell) -> tuple[int, int]:
-    """Of the method of a cell, at its rate, on the first picture."""
+def _flop(plan: Plan, cell: Cell, name: str) -> tuple[int, int]:
+    """Of the method of a cell, at its rate, on a picture."""
     method, corpus = plan.methods[cell.coder], plan.corpora[cell.subject]
-    view = corpus.task.view(corpus.samples[0].read(), plan.context.profile)
+    sample = next(sample for sample in corpus.samples if sample.id == name)
+    view = corpus.task.view(sample.read(), plan.context.profile)
     return flop_per_pixel(method, view.coded, cell.rate)
 
 

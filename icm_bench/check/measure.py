@@ -132,7 +132,6 @@ def _flop(plan: Plan, cell: Cell, name: str) -> tuple[int, int]:
     return flop_per_pixel(method, view.coded, cell.rate)
 
 
-
 def draws_digest() -> str:
     """A digest of the resamples' counts, by which two machines know that they draw alike."""
     counts = bootstrap.draws(_FEWEST, bootstrap.Plan(N_RESAMPLES, SEED))

@@ -25,7 +25,7 @@ def rerun(threads: int, baseline: str, limit: int) -> tuple[int, float, str, flo
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "check.json"
         words = [sys.executable, "-m", "icm_bench", "check", "--baseline", baseline, "--limit", str(limit)]
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
         start = time.perf_counter()
         done = subprocess.run(
             [*words, "--workers", "1", "--json", str(written)], env=environment, capture_output=True, text=True

@@ -99,7 +99,7 @@ class _Gathered:
             spent += [1000 * getattr(one, name) for one in found]
         return dataclasses.replace(
             coding,
-            streams=[_short(self.store.stream(key)) for name, key in streams.items() if name in there],
+            streams=[(self.store.stream_digest(key) or "")[:8] for name, key in streams.items() if name in there],
             pixels=[one.pixels[:8] for one in found],
             n_bytes=[one.n_bytes for one in found],
             squared_error=[one.squared_error for one in found],
@@ -114,10 +114,6 @@ class _Gathered:
             drawn = task.resampled(dict(list(evidence.items())[:size]), self._counts[size])
             draws[size] = _hundredths(drawn[task.main_metric or ""])
         return Scores({name: round(float(value), 4) for name, value in task.score(evidence).items()}, draws)
-
-
-def _short(stream: bytes | None) -> str:
-    return hashlib.sha256(stream or b"").hexdigest()[:8]
 
 
 def _hundredths(drawn: np.ndarray) -> list[int | None]:

@@ -14,7 +14,7 @@ OUT ?= results/demo
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[onnx,mmseg,timm,report,parquet,dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[onnx,mmseg,timm,report,parquet,ray,dev]"
 	@touch $@
 
 demo: $(STAMP)

@@ -29,6 +29,8 @@ def run(
     device: Annotated[str, typer.Option(help="Where networks run: cpu, cuda, ...")] = "cpu",
     batch: Annotated[int, typer.Option(help="Most pictures through a net at once; 0: the device's.", min=0)] = 0,
     workers: Annotated[int, typer.Option(help="Processes of one thread; 0: one per core if it pays.", min=0)] = 0,
+    engine: Annotated[str, typer.Option(help="local, or ray: on the machines of a Ray cluster.")] = "local",
+    address: Annotated[str, typer.Option(help="The Ray cluster: HOST:PORT, or auto. Default: this machine.")] = "",
     shard: Annotated[str, typer.Option(help="I/N: part I of N, for job arrays; icm-bench merge joins them.")] = "",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     reference: Annotated[bool, typer.Option(help="Measure the uncompressed line too.")] = True,
@@ -38,7 +40,7 @@ def run(
     """Run codecs on tasks. Finished work is kept in OUT/store.sqlite: the same call goes on from there."""
     from icm_bench import plan, rows, runner
     from icm_bench.cli import _run_text
-    from icm_bench.engine import automatic, make
+    from icm_bench.engine import engine_of
     from icm_bench.grid import optional_grid
     from icm_bench.request import Request
     from icm_bench.shard import WHOLE, parse_shard
@@ -58,7 +60,7 @@ def run(
         if dry_run:
             _run_text.foretell(made, store, workers, part)
             return
-        events = runner.run(made, store, lambda n_units: make(workers or automatic(n_units, device)), part)
+        events = runner.run(made, store, engine_of(engine, workers, device, address), part)
         failed = _run_text.follow(events, path)
         found = rows.rows(store, made)
     if as_json:

@@ -2,8 +2,8 @@
 
     python benchmarks/start.py [--units 10000] [--repeats 5]
 
-Prints the median seconds of ``icm-bench --help`` in a fresh process, of a ``run`` of so many units that are all in the
-store, in a fresh process too, and how many units a second the store takes, each in a transaction of its own.
+Prints the median seconds of ``icm-bench --help`` in a fresh process, of a ``run`` of so many units that are all in
+the store, in a fresh process too, and how many units a second the store takes, each in a transaction of its own.
 """
 
 from __future__ import annotations

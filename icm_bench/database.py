@@ -136,12 +136,12 @@ class Database:
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self.db.execute("COMMIT")
         except BaseException:
             if self.db.in_transaction:  # SQLite has rolled back by itself after a full disk
                 self.db.execute("ROLLBACK")
             self._rolled_back()
             raise
-        self.db.execute("COMMIT")
 
     def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """All rows of a SELECT. Raises UserError for a damaged or locked store."""
@@ -165,19 +165,21 @@ def _where(path: Path | None, create: bool) -> str:
 
 def _reason(error: Exception) -> str:
     """What happened to the file and what to do about it."""
-    text = str(error)
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    unwritable = "make the folder writable or choose another --out"
+    full = "the disk is full; free some space and give the same command again: what is finished is kept"
     for mark, reason in (
         ("malformed", "the store is damaged or cut short; put back a copy of it or choose another --out"),
         ("not a database", "not a store of icm-bench (or its beginning is damaged); choose another --out"),
-        ("readonly", "cannot be written (read-only); make the folder writable or choose another --out"),
+        ("readonly", f"cannot be written (read-only); {unwritable}"),
+        ("Read-only", f"cannot be written (read-only); {unwritable}"),
+        ("Permission denied", f"cannot be written (no permission); {unwritable}"),
         (
             "unable to open",
             "cannot be opened or written here; check the folder's permissions or choose another --out",
         ),
-        (
-            "is full",
-            "the disk is full; free some space and give the same command again: what is finished is kept",
-        ),
+        ("is full", full),
+        ("No space left", full),
         (
             "disk I/O",
             "the disk refuses to read or write; check its space and state, then give the same command again",

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -71,7 +71,7 @@ class Finished:
 Event = Started | Refused | UnitDone | CellDone | Finished
 
 
-def run(plan: Plan, store: Store, engine: Engine | Callable[[int], Engine] | None = None) -> Iterator[Event]:
+def run(plan: Plan, store: Store, engine: Engine | Callable[[int], Engine] | None = None) -> Generator[Event]:
     """Make every row of the plan; units and rows that the store holds are not made again.
 
     Each finished unit is kept at once, so closing the generator, Ctrl-C or a kill lose at most the units in

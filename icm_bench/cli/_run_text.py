@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -101,17 +103,20 @@ def data(plan: Plan) -> None:
             print(f"{task.label}: {task.data}", file=sys.stderr)
 
 
-def follow(events: Iterable[Event], path: Path) -> bool:
-    """Show the events on stderr; whether any row failed. Ctrl-C says what is kept."""
+def follow(events: Generator[Event], path: Path, command: Sequence[str]) -> bool:
+    """Show the events on stderr; whether any row failed. Ctrl-C ends the workers and says what is kept and how to
+    go on. command: the words after ``icm-bench`` that this run was called with.
+    """
     with Progress() as progress:
         try:
-            for event in events:
-                progress.show(event)
+            with closing(events):
+                for event in events:
+                    progress.show(event)
         except KeyboardInterrupt:
             progress.stop()
             print(
                 f"icm-bench: stopped; {progress.n_done} finished units are kept in {path}, "
-                "and the same command goes on from there",
+                f"and the same command goes on from there: {shlex.join(['icm-bench', *command])}",
                 file=sys.stderr,
             )
             raise typer.Exit(130) from None

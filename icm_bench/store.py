@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,9 +68,15 @@ class Store(Database):
     def _rolled_back(self) -> None:
         self._subjects.clear()
 
-    def begin(self, provenance: Callable[[], dict[str, Any]]) -> None:
-        """Note who writes from now on: machine, versions, device. Called before the first ``put``."""
+    def begin(
+        self, provenance: Callable[[], dict[str, Any]], sets: Mapping[str, list[tuple[str, str]]] | None = None
+    ) -> None:
+        """Note who writes from now on: machine, versions, device. Called before the first ``put``.
+
+        sets: the pictures that the run is about, by their digest.
+        """
         with self.told(), self.transaction():
+            self._put_sets(sets or {})
             text = json.dumps(provenance(), sort_keys=True)
             self._session = self.db.execute("INSERT INTO sessions (provenance) VALUES (?)", (text,)).lastrowid
 
@@ -156,8 +162,13 @@ class Store(Database):
         its pictures.
         """
         with self.told(), self.transaction():
-            self.db.execute("INSERT OR IGNORE INTO sets VALUES (?,?)", (columns[3], pack(members)))
+            self._put_sets({columns[3]: members})
             self.db.execute("INSERT OR REPLACE INTO cells VALUES (?,?,?,?,?,?,?,?)", columns)
+
+    def _put_sets(self, sets: Mapping[str, list[tuple[str, str]]]) -> None:
+        for digest, members in sets.items():
+            if not self.db.execute("SELECT 1 FROM sets WHERE digest=?", (digest,)).fetchone():
+                self.db.execute("INSERT INTO sets VALUES (?,?)", (digest, pack(members)))
 
     def draws(self, row: str, plan: str) -> bytes | None:
         """What ``put_draws`` kept of a row."""

@@ -18,10 +18,11 @@ from rich.table import Table
 
 from icm_bench.backlog import Estimate, missing
 from icm_bench.backlog import estimate as guess
+from icm_bench.changes import Change
 from icm_bench.engine import automatic
 from icm_bench.plan import Plan
 from icm_bench.rows import Row, complete
-from icm_bench.runner import CellDone, Event, Finished, Refused, Started, UnitDone, UnitFailed
+from icm_bench.runner import CellDone, Changed, Event, Finished, Refused, Started, UnitDone, UnitFailed
 from icm_bench.selection import BPP_INPUT
 from icm_bench.store import Store
 from icm_bench.task import ORIG
@@ -62,6 +63,8 @@ class Progress:
             self._started(event)
         elif isinstance(event, Refused):
             self._say(f"{event.method} is not used for {event.task}: {event.reason}")
+        elif isinstance(event, Changed):
+            self._say(changed(event.change))
         elif isinstance(event, UnitDone):
             self._unit(event)
         elif isinstance(event, CellDone):
@@ -94,6 +97,18 @@ class Progress:
 
     def _say(self, text: str) -> None:
         self.console.print(escape(text))
+
+
+def changed(change: Change) -> str:
+    """Which data set has changed, how, and what is done about it."""
+    counts = ((change.n_changed, "changed"), (change.n_new, "new"), (change.n_gone, "gone"))
+    told = ", ".join(f"{n} {what}" for n, what in counts if n)
+    how = f" (pictures: {told})" if told else " (its labels)" if change.n_new == 0 else ""
+    place = f" in {change.data}" if change.data else ""
+    return (
+        f"{change.label}{place} has changed since the last run into this store{how}: its rows are made anew from "
+        "what is there now, the earlier rows stay as they are"
+    )
 
 
 def data(plan: Plan) -> None:

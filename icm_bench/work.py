@@ -83,6 +83,9 @@ class _Made:
     def estimate(self, method: Method, data: bytes) -> None:
         """Note what the codec's own likelihoods say of the layers of each decode."""
         bits = method.estimated_bits(Bitstream.from_bytes(data)) if self.decodes else None
+        if bits is not None and not all(map(math.isfinite, bits.values())):
+            self.decodes = []
+            raise CodecError(f"{method.spec} estimates {bits} bits")
         if bits is not None:
             self.decodes = [
                 dataclasses.replace(d, bits_estimated=sum(bits[name] for name in d.layer_bytes)) for d in self.decodes

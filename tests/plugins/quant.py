@@ -52,6 +52,10 @@ class Quant(Method):
     def layers(self, beta):
         return ("base",) if beta == 1 else self.layer_names
 
+    def estimated_bits(self, bitstream):
+        bits = {name: 8.0 * len(data) for name, data in bitstream.layers}
+        return bits | {"rest": float("nan")} if self.wrong == "bits" else bits
+
     def supports(self, task):
         return "it sees no pictures there" if task == "images" else None
 

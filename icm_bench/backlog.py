@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from icm_bench.method import Beta
 from icm_bench.plan import Cell, Plan
+from icm_bench.shard import WHOLE, Shard
 from icm_bench.store import Store
 from icm_bench.task import Sample
 from icm_bench.units import Unit, Want
@@ -84,8 +85,9 @@ class Estimate:
     untimed: tuple[str, ...]
 
 
-def estimate(plan: Plan, store: Store, todo: Missing) -> Estimate:
-    """Count the work and guess its time in one process, from the mean seconds in the store."""
+def estimate(plan: Plan, store: Store, todo: Missing, shard: Shard = WHOLE) -> Estimate:
+    """Count the work of a part and guess its time in one process, from the mean seconds in the store."""
+    todo = Missing([unit for unit in todo.units if shard.has(unit.key)], todo.coded)
     pace = _Pace(store)
     untimed: dict[str, None] = {}
     seconds, predictions = 0.0, 0
@@ -102,7 +104,7 @@ def estimate(plan: Plan, store: Store, todo: Missing) -> Estimate:
             else:
                 seconds += once + each * times
     n_encodes = sum(unit.key not in todo.coded for unit in todo.units)
-    total = plan.n_units()
+    total = plan.n_units(shard.has)
     return Estimate(
         total, total - len(todo.units), n_encodes, len(todo.units), predictions, None if untimed else seconds,
         tuple(untimed),

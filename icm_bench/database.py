@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from icm_bench.errors import UserError
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 _APPLICATION = 0x49434D42  # "ICMB"
 _BUSY_S = 60.0
 _SCHEMA = """
@@ -23,7 +23,7 @@ CREATE TABLE makers (id INTEGER PRIMARY KEY, method TEXT, checkpoint TEXT, prove
 CREATE TABLE streams (id INTEGER PRIMARY KEY, key TEXT UNIQUE NOT NULL, maker INTEGER, session INTEGER, rate
 REAL,
     picture TEXT, profile TEXT, width INTEGER, height INTEGER, n_bytes INTEGER, encode_s REAL, data BLOB,
-    pixels_orig INTEGER, pixels_seen INTEGER);
+    pixels_orig INTEGER, pixels_seen INTEGER, sha256 TEXT);
 CREATE TABLE decodes (stream INTEGER, beta REAL, session INTEGER, n_bytes INTEGER, layer_bytes TEXT,
     squared_error INTEGER, ms_ssim REAL, decode_s REAL, bits_estimated REAL, pixels TEXT, PRIMARY KEY (stream, beta))
     WITHOUT ROWID;
@@ -39,6 +39,7 @@ CREATE TABLE cells (key TEXT PRIMARY KEY, version TEXT, n_failed INTEGER, member
 REAL,
     subject TEXT, row TEXT NOT NULL);
 CREATE TABLE draws (row TEXT, plan TEXT, data BLOB, PRIMARY KEY (row, plan)) WITHOUT ROWID;
+CREATE TABLE requests (request TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 #: What turns a store of each version into one of the next.
 _STEPS = {
@@ -50,6 +51,10 @@ _STEPS = {
     ),
     2: ("CREATE TABLE draws (row TEXT, plan TEXT, data BLOB, PRIMARY KEY (row, plan)) WITHOUT ROWID",),
     3: ("ALTER TABLE decodes ADD COLUMN pixels TEXT",),
+    4: (
+        "ALTER TABLE streams ADD COLUMN sha256 TEXT",
+        "CREATE TABLE requests (request TEXT PRIMARY KEY) WITHOUT ROWID",
+    ),
 }
 
 
@@ -65,8 +70,21 @@ class Database:
                 raise UserError(f"{self.path}: there is no store here; icm-bench run makes one")
             if self.path is not None and create:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.db = sqlite3.connect(_where(self.path, create), timeout=_BUSY_S, isolation_level=None, uri=True)
+            try:
+                self._open(_where(self.path, create))
+            except sqlite3.OperationalError:
+                if create or self.path is None or not _is_whole(self.path):
+                    raise
+                # A full disk has no room for the index of SQLite's log, but all results are in the file.
+                self._open(f"{self.path.resolve().as_uri()}?mode=ro&immutable=1")
+
+    def _open(self, address: str) -> None:
+        self.db = sqlite3.connect(address, timeout=_BUSY_S, isolation_level=None, uri=True)
+        try:
             self._prepare()
+        except BaseException:
+            self.db.close()  # which takes away the files that SQLite has put beside it
+            raise
 
     def _prepare(self) -> None:
         self.db.execute("PRAGMA synchronous=NORMAL")
@@ -150,6 +168,12 @@ class Database:
 
     def _rolled_back(self) -> None:
         """Hook: forget what was noted about rows that are gone again."""
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether all is in the file itself, and nothing in a log beside it."""
+    log = path.with_name(f"{path.name}-wal")
+    return not log.exists() or log.stat().st_size == 0
 
 
 def _where(path: Path | None, create: bool) -> str:

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol
 
+from icm_bench.errors import UserError
 from icm_bench.units import Context, Failure, Unit, UnitResult
 from icm_bench.work import work
 
@@ -80,8 +81,23 @@ def automatic(n_units: int, device: str = "cpu") -> int:
 
 
 def make(workers: int) -> Engine:
-    """The engine for a number of workers."""
+    """The engine of this machine for a number of workers."""
     return Serial() if workers == 1 else Pool(workers)
+
+
+def engine_of(name: str, workers: int, device: str = "cpu", address: str = "") -> Callable[[int], Engine]:
+    """What makes the engine for a number of units. name: local or ray; workers: 0 takes as many as pay. Raises
+    UserError for another name, and where Ray or its cluster is not there.
+    """
+    if name not in ("local", "ray"):
+        raise UserError(f"--engine {name}: there are local and ray")
+    if name == "ray":
+        from icm_bench.ray_engine import Ray
+
+        return lambda n_units: Ray(address, workers)
+    if address:
+        raise UserError("--address is of --engine ray")
+    return lambda n_units: make(workers or automatic(n_units, device))
 
 
 @dataclass

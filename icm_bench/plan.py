@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -95,11 +95,11 @@ class Plan:
             self._keys[place] = stream_keys(place[0], corpus.pictures)
         return self._keys[place]
 
-    def n_units(self) -> int:
+    def n_units(self, wanted: Callable[[str], bool] = lambda key: True) -> int:
         """Pictures times rates times methods, shared between tasks and nets; betas cost no unit of their
-        own.
+        own. wanted: counts only units with such keys.
         """
-        return len({key for cell in self.cells for key in self.stream_keys(cell)})
+        return sum(map(wanted, {key for cell in self.cells for key in self.stream_keys(cell)}))
 
 
 def stream_keys(coding: str, pictures: Iterable[str]) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from icm_bench import registry
 from icm_bench.errors import UserError
@@ -37,6 +38,12 @@ class Request:
     seed: int = 0
     profile: str = ORIG
     batch: int = 0
+
+    @classmethod
+    def of(cls, held: Mapping[str, Any]) -> Request:
+        """The request whose fields these are, as JSON holds them. Raises TypeError for a field there is not."""
+        fields: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in held.items()}
+        return cls(**fields)
 
 
 def methods_of(request: Request) -> list[Method]:

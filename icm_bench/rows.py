@@ -245,11 +245,10 @@ def _errors(store: Store, where: Where, done: set[str]) -> dict[str, str]:
 
 def _origin(store: Store, found: list[Record]) -> Row:
     """Provenance: of the latest run that made any of these records, and of the codec's programs."""
-    sessions = sorted({one.session for one in found})
-    newest = "SELECT provenance FROM sessions WHERE id=(SELECT max(id) FROM sessions)"
-    told = (
-        store.query("SELECT provenance FROM sessions WHERE id=?", sessions[-1]) if sessions else store.query(newest)
-    )
+    sessions = {one.session for one in found}
+    newest = "SELECT provenance FROM sessions {} ORDER BY json_extract(provenance, '$.utc') DESC, id DESC LIMIT 1"
+    among = "WHERE id IN (SELECT value FROM json_each(?))"
+    told = store.query(newest.format(among), json.dumps([*sessions])) if sessions else store.query(newest.format(""))
     makers = store.query(
         "SELECT provenance FROM makers WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
         json.dumps(sorted({one.maker for one in found})),

@@ -10,6 +10,7 @@ A beta of None (a codec without the axis) is kept as -1.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -28,7 +29,9 @@ from icm_bench.units import Failure, UnitResult
 
 @dataclass(frozen=True)
 class Known:
-    """What the store already holds of some streams: keys, (key, beta), (subject, key, beta, sample)."""
+    """What the store already holds of some streams: keys of those with bytes, (key, beta), (subject, key, beta,
+    sample).
+    """
 
     streams: frozenset[str]
     decodes: frozenset[tuple[str, Beta]]
@@ -89,7 +92,8 @@ class Store(Database):
         A second, different stream of what one key names is not taken: that unit then holds this failure only.
         """
         with self.told(), self.transaction():
-            if result.stream is not None and (self.stream(result.key) or result.stream.data) != result.stream.data:
+            made = None if result.stream is None else hashlib.sha256(result.stream.data).hexdigest()
+            if result.stream is not None and (self.stream_digest(result.key) or made) != made:
                 text = f"CodecError: {result.stream.method} has made two different streams of one picture"
                 result = UnitResult(result.key, failures=(Failure("encode", text),))
             self._put(result)
@@ -102,8 +106,9 @@ class Store(Database):
             s = result.stream
             maker = self._id("makers", (s.method, s.checkpoint, json.dumps(s.provenance, sort_keys=True)))
             self.db.execute(
-                "INSERT OR IGNORE INTO streams (key, maker, session, rate, picture, profile, width, height,"
-                " n_bytes, encode_s, data, pixels_orig, pixels_seen) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                "INSERT INTO streams (key, maker, session, rate, picture, profile, width, height,"
+                " n_bytes, encode_s, data, pixels_orig, pixels_seen) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
+                " ON CONFLICT (key) DO UPDATE SET data=excluded.data WHERE data IS NULL",
                 (
                     key,
                     maker,
@@ -213,15 +218,29 @@ class Store(Database):
         return digests
 
     def stream(self, key: str) -> bytes | None:
-        """The container's bytes of a coded picture."""
+        """The container's bytes of a coded picture; None where it is not there, or its bytes were pruned."""
         found = self.query("SELECT data FROM streams WHERE key=?", key)
         return found[0][0] if found else None
+
+    def stream_digest(self, key: str) -> str | None:
+        """sha256 of the container's bytes, also where they were pruned."""
+        found = self.query("SELECT data, sha256 FROM streams WHERE key=?", key)
+        if not found:
+            return None
+        data, digest = found[0]
+        return digest if data is None else hashlib.sha256(data).hexdigest()
+
+    def remember(self, request: Any) -> None:
+        """Note what was asked for, a dataclass, so that its rows can be made where stores are merged."""
+        with self.told(), self.transaction():
+            text = json.dumps(dataclasses.asdict(request), sort_keys=True)
+            self.db.execute("INSERT OR IGNORE INTO requests VALUES (?)", (text,))
 
     def known(self, keys: Iterable[str]) -> Known:
         """What is there of these streams, in three queries however many they are."""
         wanted = json.dumps(list(keys))
         among = "FROM streams s {} WHERE s.key IN (SELECT value FROM json_each(?))"
-        streams = self.query("SELECT s.key " + among.format(""), wanted)
+        streams = self.query("SELECT s.key " + among.format("") + " AND s.data IS NOT NULL", wanted)
         decodes = self.query("SELECT s.key, d.beta " + among.format("JOIN decodes d ON d.stream=s.id"), wanted)
         subjects = self.query("SELECT id, task || char(10) || net FROM subjects")
         names: dict[int, str] = dict(subjects)  # type: ignore[arg-type]

@@ -24,6 +24,7 @@ from icm_bench.plan import Plan
 from icm_bench.rows import Row, complete
 from icm_bench.runner import CellDone, Changed, Event, Finished, Refused, Started, UnitDone, UnitFailed
 from icm_bench.selection import BPP_INPUT
+from icm_bench.shard import Shard
 from icm_bench.store import Store
 from icm_bench.task import ORIG
 
@@ -138,12 +139,13 @@ def follow(events: Generator[Event], path: Path, command: Sequence[str]) -> bool
     return progress.n_failed > 0
 
 
-def foretell(plan: Plan, store: Store, workers: int) -> None:
-    """Print what a run would do. workers: 0 takes as many as the run itself would."""
+def foretell(plan: Plan, store: Store, workers: int, shard: Shard) -> None:
+    """Print what a run of this part would do. workers: 0 takes as many as the run itself would."""
     done = complete(store, plan)
     todo = missing(plan, store, [index for index in range(len(plan.cells)) if index not in done])
-    workers = workers or automatic(len(todo.units), plan.request.device)
-    print(estimate(guess(plan, store, todo), (len(done), len(plan.cells)), workers))
+    told = guess(plan, store, todo, shard)
+    workers = workers or automatic(told.n_units - told.n_cached, plan.request.device)
+    print(estimate(told, (len(done), len(plan.cells)), workers))
 
 
 def estimate(told: Estimate, cells: tuple[int, int], workers: int) -> str:

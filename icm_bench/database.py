@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any, Self
 
 from icm_bench.errors import UserError
@@ -147,7 +148,7 @@ class Database:
         try:
             yield
         except (sqlite3.DatabaseError, OSError) as error:
-            raise UserError(f"{self.path}: {_reason(error)}") from error
+            raise UserError(f"{self.path}: {_reason(error, self.path)}") from error
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -187,7 +188,7 @@ def _where(path: Path | None, create: bool) -> str:
     return f"{address}?mode=ro" + ("" if log.exists() else "&immutable=1")
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, path: Path | None) -> str:
     """What happened to the file and what to do about it."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error)
     unwritable = "make the folder writable or choose another --out"

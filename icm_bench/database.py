@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any, Self
 
 from icm_bench.errors import UserError
@@ -70,8 +71,21 @@ class Database:
                 raise UserError(f"{self.path}: there is no store here; icm-bench run makes one")
             if self.path is not None and create:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.db = sqlite3.connect(_where(self.path, create), timeout=_BUSY_S, isolation_level=None, uri=True)
+            try:
+                self._open(_where(self.path, create))
+            except sqlite3.OperationalError:
+                if create or self.path is None or not _is_whole(self.path):
+                    raise
+                # A full disk has no room for the index of SQLite's log, but all results are in the file.
+                self._open(f"{self.path.resolve().as_uri()}?mode=ro&immutable=1")
+
+    def _open(self, address: str) -> None:
+        self.db = sqlite3.connect(address, timeout=_BUSY_S, isolation_level=None, uri=True)
+        try:
             self._prepare()
+        except BaseException:
+            self.db.close()  # which takes away the files that SQLite has put beside it
+            raise
 
     def _prepare(self) -> None:
         self.db.execute("PRAGMA synchronous=NORMAL")
@@ -134,19 +148,19 @@ class Database:
         try:
             yield
         except (sqlite3.DatabaseError, OSError) as error:
-            raise UserError(f"{self.path}: {_reason(error)}") from error
+            raise UserError(f"{self.path}: {_reason(error, self.path)}") from error
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self.db.execute("COMMIT")
         except BaseException:
             if self.db.in_transaction:  # SQLite has rolled back by itself after a full disk
                 self.db.execute("ROLLBACK")
             self._rolled_back()
             raise
-        self.db.execute("COMMIT")
 
     def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """All rows of a SELECT. Raises UserError for a damaged or locked store."""
@@ -155,6 +169,12 @@ class Database:
 
     def _rolled_back(self) -> None:
         """Hook: forget what was noted about rows that are gone again."""
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether all is in the file itself, and nothing in a log beside it."""
+    log = path.with_name(f"{path.name}-wal")
+    return not log.exists() or log.stat().st_size == 0
 
 
 def _where(path: Path | None, create: bool) -> str:
@@ -168,21 +188,23 @@ def _where(path: Path | None, create: bool) -> str:
     return f"{address}?mode=ro" + ("" if log.exists() else "&immutable=1")
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, path: Path | None) -> str:
     """What happened to the file and what to do about it."""
-    text = str(error)
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    unwritable = "make the folder writable or choose another --out"
+    full = "the disk is full; free some space and give the same command again: what is finished is kept"
     for mark, reason in (
         ("malformed", "the store is damaged or cut short; put back a copy of it or choose another --out"),
         ("not a database", "not a store of icm-bench (or its beginning is damaged); choose another --out"),
-        ("readonly", "cannot be written (read-only); make the folder writable or choose another --out"),
+        ("readonly", f"cannot be written (read-only); {unwritable}"),
+        ("Read-only", f"cannot be written (read-only); {unwritable}"),
+        ("Permission denied", f"cannot be written (no permission); {unwritable}"),
         (
             "unable to open",
             "cannot be opened or written here; check the folder's permissions or choose another --out",
         ),
-        (
-            "is full",
-            "the disk is full; free some space and give the same command again: what is finished is kept",
-        ),
+        ("is full", full),
+        ("No space left", full),
         (
             "disk I/O",
             "the disk refuses to read or write; check its space and state, then give the same command again",

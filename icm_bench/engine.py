@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol
@@ -19,6 +20,8 @@ from icm_bench.work import work
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _TRIES = 2
+#: How long a worker that is told to end may take, for instance to remove its temporary files.
+_FAREWELL_S = 5.0
 #: Each worker takes some seconds to load its libraries.
 _WORTH_A_POOL = 60
 
@@ -126,7 +129,7 @@ class _Crew:
         process = multiprocessing.get_context("spawn").Process(
             target=_serve, args=(theirs, self.context), daemon=True
         )
-        with _one_thread():
+        with _one_thread(), _without_interrupt():
             process.start()
         theirs.close()
         worker = _Worker(process, ours, unit)  # type: ignore[arg-type]
@@ -180,6 +183,8 @@ class _Crew:
         for worker in self.busy.values():
             worker.process.terminate()
         for worker in self.busy.values():
+            worker.process.join(_FAREWELL_S)
+            worker.process.kill()
             self._end(worker)
         self.busy.clear()
 
@@ -201,9 +206,21 @@ def _one_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
+@contextmanager
+def _without_interrupt() -> Iterator[None]:
+    """Ctrl-C goes to the whole group, and the main process decides: children started here, and programs that they
+    start, never get it, not even while they load their libraries. One that comes in here is delivered at the end.
+    """
+    resource_tracker.ensure_running()  # the first child would start it, which lets the signal through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(connection: Connection, context: Context) -> None:
     """A worker: units in, results out, until the other end closes (also when the main process is killed)."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the main process decides
     with suppress(EOFError, OSError):
         while True:
             connection.send(work(context, connection.recv()))

@@ -34,9 +34,14 @@ class Corpus:
     def digest(self) -> str:
         """Hex digest of the set, in its order."""
         total = hashlib.sha256()
-        for sample, picture in zip(self.samples, self.pictures, strict=True):
-            total.update(f"{sample.id}\t{picture}\n".encode())
+        for sample, picture in self.members:
+            total.update(f"{sample}\t{picture}\n".encode())
         return total.hexdigest()[:32]
+
+    @property
+    def members(self) -> list[tuple[str, str]]:
+        """(sample id, picture) in the set's order."""
+        return [(sample.id, picture) for sample, picture in zip(self.samples, self.pictures, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -194,7 +199,7 @@ def _subjects(request: Request, store: Store) -> tuple[list[Corpus], list[Net | 
             corpora.append(corpus)
             nets.append(net)
             file = weights.get(net_spec or "")
-            subjects.append(Subject(f"{_task_key(task)}\n{fingerprint}", task.spec, net_spec, file))
+            subjects.append(Subject(f"{task_key(task)}\n{fingerprint}", task.spec, net_spec, file))
     for name, reason in reasons.items():
         if name not in taken:
             raise reason
@@ -225,7 +230,7 @@ def _method_key(method: Method) -> str:
     return json.dumps([method.name, getattr(method, "stream_version", 1), params], sort_keys=True, default=repr)
 
 
-def _task_key(task: Task) -> str:
+def task_key(task: Task) -> str:
     """Name, parameters and the data's content; where the data lies makes no difference."""
     params = {f.name: getattr(task, f.name) for f in dataclasses.fields(task) if f.name != "data"}
     return json.dumps([task.name, task.fingerprint, params], sort_keys=True, default=repr)

@@ -103,7 +103,7 @@ def finish(store: Store, plan: Plan, index: int) -> Row:
     averaged.
     """
     cell, corpus = plan.cells[index], plan.corpora[plan.cells[index].subject]
-    members = [(sample.id, picture) for sample, picture in zip(corpus.samples, corpus.pictures, strict=True)]
+    members = corpus.members
     subject = plan.context.subjects[cell.subject].key
     where = Where(members, plan.coding(cell), beta_out(cell.beta), subject)
     found = read(store, where)
@@ -254,8 +254,10 @@ def _origin(store: Store, found: list[Record]) -> Row:
         json.dumps(sorted({one.maker for one in found})),
     )
     programs = [json.loads(text) for (text,) in makers]
+    session = json.loads(told[0][0]) if told else {}
+    session.pop("sets", None)  # of all tasks of the run; the row says which data it is of
     return {
-        **(json.loads(told[0][0]) if told else {}),
+        **session,
         "n_sessions": len(sessions),
         "method_provenance": programs[0] if len(programs) == 1 else programs,
     }

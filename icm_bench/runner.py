@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
-from icm_bench import backlog, provenance, rows
+from icm_bench import backlog, changes, provenance, rows
 from icm_bench.engine import Engine, Serial
 from icm_bench.plan import Plan
 from icm_bench.shard import WHOLE, Shard
@@ -34,6 +34,13 @@ class Refused:
     method: str
     task: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A data set is not what the last run into this store saw; its rows are made anew, the old ones stay."""
+
+    change: changes.Change
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ class Finished:
     n_failed_cells: int
 
 
-Event = Started | Refused | UnitDone | CellDone | Finished
+Event = Started | Refused | Changed | UnitDone | CellDone | Finished
 
 
 def run(
@@ -77,7 +84,7 @@ def run(
     store: Store,
     engine: Engine | Callable[[int], Engine] | None = None,
     shard: Shard = WHOLE,
-) -> Iterator[Event]:
+) -> Generator[Event]:
     """Make every row of the plan; units and rows that the store holds are not made again.
 
     Each finished unit is kept at once, so closing the generator, Ctrl-C or a kill lose at most the units in
@@ -98,6 +105,8 @@ def run(
     if not todo:
         yield Finished(0, 0)
         return
+    for change in changes.since(plan, store):
+        yield Changed(change)
     store.remember(plan.request)
     n_failed = 0
     for event in _work_off(plan, store, engine, _Todo(todo, work, mine)):
@@ -119,15 +128,20 @@ def _work_off(plan: Plan, store: Store, engine: Engine, todo: _Todo) -> Iterator
     """Units as they finish, and each cell as soon as its last unit has."""
     units = {unit.key: unit for unit in todo.units}
     waits_for = Counter(index for unit in todo.missing.units for index in unit.cells)
-    origin = partial(provenance.gather, plan.request.device, engine.workers, plan.request.seed)
+    sets = {corpus.digest: corpus.members for corpus in plan.corpora}
+
+    def origin() -> dict[str, Any]:
+        told = provenance.gather(plan.request.device, engine.workers, plan.request.seed)
+        return told | {"sets": changes.seen(plan)}
+
     ready = [index for index in todo.cells if not waits_for[index]]
     if ready:
-        store.begin(origin)
+        store.begin(origin, sets)
         yield from (CellDone(rows.finish(store, plan, index), cached=False) for index in ready)
     with_streams = (_with_stream(unit, store, todo.missing) for unit in todo.units)
     for n_done, result in enumerate(engine.map(plan.context, with_streams), 1):
         if n_done == 1 and not ready:
-            store.begin(origin)  # only now, when the libraries in use are loaded and say their threads
+            store.begin(origin, sets)  # only now, when the libraries in use are loaded and say their threads
         unit = units[result.key]
         failures = store.put(result)
         where = (plan.context.coders[unit.coder].spec, unit.rate, unit.sample.id, n_done)

@@ -14,8 +14,10 @@ import dataclasses
 import hashlib
 import json
 import os
+import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,9 +73,15 @@ class Store(Database):
     def _rolled_back(self) -> None:
         self._subjects.clear()
 
-    def begin(self, provenance: Callable[[], dict[str, Any]]) -> None:
-        """Note who writes from now on: machine, versions, device. Called before the first ``put``."""
+    def begin(
+        self, provenance: Callable[[], dict[str, Any]], sets: Mapping[str, list[tuple[str, str]]] | None = None
+    ) -> None:
+        """Note who writes from now on: machine, versions, device. Called before the first ``put``.
+
+        sets: the pictures that the run is about, by their digest.
+        """
         with self.told(), self.transaction():
+            self._put_sets(sets or {})
             text = json.dumps(provenance(), sort_keys=True)
             self._session = self.db.execute("INSERT INTO sessions (provenance) VALUES (?)", (text,)).lastrowid
 
@@ -161,8 +169,13 @@ class Store(Database):
         its pictures.
         """
         with self.told(), self.transaction():
-            self.db.execute("INSERT OR IGNORE INTO sets VALUES (?,?)", (columns[3], pack(members)))
+            self._put_sets({columns[3]: members})
             self.db.execute("INSERT OR REPLACE INTO cells VALUES (?,?,?,?,?,?,?,?)", columns)
+
+    def _put_sets(self, sets: Mapping[str, list[tuple[str, str]]]) -> None:
+        for digest, members in sets.items():
+            if not self.db.execute("SELECT 1 FROM sets WHERE digest=?", (digest,)).fetchone():
+                self.db.execute("INSERT INTO sets VALUES (?,?)", (digest, pack(members)))
 
     def draws(self, row: str, plan: str) -> bytes | None:
         """What ``put_draws`` kept of a row."""
@@ -170,9 +183,11 @@ class Store(Database):
         return found[0][0] if found else None
 
     def put_draws(self, row: str, plan: str, data: bytes) -> None:
-        """Keep a row's resampled figures, so that the next table is quick, unless the store cannot be written."""
+        """Keep a row's resampled figures, so that the next table is quick. What cannot be written, as on a full disk,
+        is made again then.
+        """
         if self.is_writable:
-            with self.told(), self.transaction():
+            with self.told(), suppress(sqlite3.OperationalError), self.transaction():
                 self.db.execute("INSERT OR REPLACE INTO draws VALUES (?,?,?)", (row, plan, data))
 
     def hashes(self, paths: Sequence[Path]) -> list[str]:

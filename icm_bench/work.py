@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from icm_bench import metrics, registry
 from icm_bench.bitstream import Bitstream
-from icm_bench.errors import CodecError
+from icm_bench.errors import CodecError, PictureError, UserError
 from icm_bench.method import Beta, Method
 from icm_bench.msssim import ms_ssim
+from icm_bench.plan import task_key
 from icm_bench.store import pack
 from icm_bench.task import ORIG, Net, Task, View
 from icm_bench.units import Coded, Context, Decoded, Failure, Seen, Unit, UnitResult, Want
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _LONGEST_ERROR = 2000
+_HAS_CHANGED = "has changed since this run began; give the same command again when it is as it should be"
 #: Pictures that go through a net at once where the user does not say: batches save time on accelerators only.
 _BATCH = 8
 #: How libraries say that they got no memory, where they raise no MemoryError.
@@ -81,6 +83,9 @@ class _Made:
     def estimate(self, method: Method, data: bytes) -> None:
         """Note what the codec's own likelihoods say of the layers of each decode."""
         bits = method.estimated_bits(Bitstream.from_bytes(data)) if self.decodes else None
+        if bits is not None and not all(map(math.isfinite, bits.values())):
+            self.decodes = []
+            raise CodecError(f"{method.spec} estimates {bits} bits")
         if bits is not None:
             self.decodes = [
                 dataclasses.replace(d, bits_estimated=sum(bits[name] for name in d.layer_bytes)) for d in self.decodes
@@ -115,6 +120,7 @@ class _Bench:
     def view(self, unit: Unit) -> View:
         """What the profile makes of the unit's picture."""
         picture = unit.sample.read()
+        _unchanged(unit)
         profile = self.context.profile
         return View.whole(picture) if profile == ORIG else self.task(unit.subject).view(picture, profile)
 
@@ -125,10 +131,16 @@ class _Bench:
 
     def task(self, index: int) -> Task:
         """The subject's task."""
-        spec = self.context.subjects[index].task
-        if spec not in self._tasks:
-            self._tasks[spec] = registry.task(spec)
-        return self._tasks[spec]
+        found: Task = self._once(("task", index), lambda: self._task(index))
+        return found
+
+    def _task(self, index: int) -> Task:
+        """The task, if its data set is still what the plan was made of."""
+        subject = self.context.subjects[index]
+        task = self._tasks.setdefault(subject.task, registry.task(subject.task))
+        if task_key(task) != subject.key.partition("\n")[0]:
+            raise UserError(f"{task.label}: the data set {_HAS_CHANGED}")
+        return task
 
     def _method(self, index: int) -> Method:
         method = registry.method(self.context.coders[index].spec)
@@ -157,6 +169,13 @@ class _Bench:
 @lru_cache(maxsize=1)
 def _bench(context: Context) -> _Bench:
     return _Bench(context)
+
+
+def _unchanged(unit: Unit) -> None:
+    """Raise PictureError for a picture that is not the one that the unit's key was made from."""
+    with unit.sample.path.open("rb") as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != unit.picture:
+            raise PictureError(f"{unit.sample.path}: the file {_HAS_CHANGED}")
 
 
 def _seed(seed: int, key: str) -> None:

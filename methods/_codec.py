@@ -240,8 +240,13 @@ def split_prefix(data: bytes) -> tuple[float | None, bytes]:
 
 
 def quantise_picture(values: np.ndarray) -> np.ndarray:
-    """Clip to 0 .. 255 and round to uint8: the last step of every decoder. Not-a-number becomes black."""
-    return np.rint(np.clip(np.nan_to_num(values), 0, 255)).astype(np.uint8)
+    """Clip to 0 .. 255 and round to uint8: the last step of every decoder.
+
+    Raises BitstreamError for NaN or infinity, which a stream coded by another machine's float model can give.
+    """
+    if not np.isfinite(values).all():
+        raise BitstreamError("the stream decodes to values that are not finite: damaged, or not coded by this model")
+    return np.rint(np.clip(values, 0, 255)).astype(np.uint8)
 
 
 def _picture(x: Tensor, size: tuple[int, int]) -> np.ndarray:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from icm_bench.errors import UserError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
+#: Where detectors of torchvision and detectron2 give scores and offsets, before those of low score are dropped.
+_HEADS = frozenset(("head", "rpn.head", "proposal_generator.rpn_head", "roi_heads.box_predictor"))
 
 _Item = TypeVar("_Item")
 _Output = TypeVar("_Output")
@@ -41,6 +43,28 @@ def five_best(logits: Sequence[Tensor], net: str) -> list[list[int]]:
         finite(one, net)
         best.append(one.topk(min(5, len(one))).indices.tolist())
     return best
+
+
+def watched(model: nn.Module, net: str) -> None:
+    """Let a detector raise UserError for NaN or infinity in its heads: such scores would just be dropped as low."""
+
+    def check(module: nn.Module, _: object, output: object) -> None:
+        if not module.training:
+            for values in _tensors(output):
+                finite(values, net)
+
+    for name, module in model.named_modules():
+        if name in _HEADS:
+            module.register_forward_hook(check)
+
+
+def _tensors(output: object) -> Iterator[Tensor]:
+    """All tensors in an output of lists, tuples and dictionaries."""
+    if isinstance(output, dict | list | tuple):
+        for part in output.values() if isinstance(output, dict) else output:
+            yield from _tensors(part)
+    elif hasattr(output, "isfinite"):
+        yield output  # type: ignore[misc]
 
 
 def finite(values: Tensor, net: str) -> None:

@@ -23,7 +23,7 @@ from icm_bench.errors import MissingPackage, UserError
 from icm_bench.registry import EXTRAS, suggest
 from icm_bench.spec import format_spec
 from icm_bench.task import Net
-from icm_bench.tasks._batches import by_shape, finite
+from icm_bench.tasks._batches import by_shape, finite, watched
 from icm_bench.tasks._data import digest, weights_digest
 from icm_bench.tasks._nets import check_params
 from icm_bench.tasks._yolox import CATEGORY_IDS
@@ -123,6 +123,7 @@ class Detector(Net):
                 model = build_model(settings)
             fit(model, state, file, f"detectron2's {self.name}", _CONSTANTS)
             self._model = model.eval().requires_grad_(False)
+            watched(self._model, self.spec)
         self._model.to(device)
 
     def _downloaded(self) -> str:

@@ -17,6 +17,7 @@ from icm_bench.errors import UserError
 from icm_bench.registry import suggest
 from icm_bench.spec import format_spec
 from icm_bench.task import Net
+from icm_bench.tasks._batches import finite, watched
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,10 +91,7 @@ class MiniNet(Net):
         return digest.hexdigest()
 
     def setup(self, device: str = "cpu") -> None:
-        """Build the network and load the weights. Raises UserError for another net's file or a damaged one.
-
-        device: "cpu", "cuda" or whatever torch calls it.
-        """
+        """Build the network and load the weights. Raises UserError for another net's file or a damaged one."""
         from icm_bench.tasks._mini_blocks import fold_norms
         from icm_bench.tasks._mini_models import build
 
@@ -194,7 +192,9 @@ class MiniClassifier(MiniNet):
     def forward(self, pictures: list[Image]) -> list[np.ndarray]:
         module, labels = self.ready
         x = normalise(self.tensor([centre_window(picture) for picture in pictures]))
-        order = module(x).argsort(dim=1, descending=True, stable=True)
+        logits = module(x)
+        finite(logits, self.spec)
+        order = logits.argsort(dim=1, descending=True, stable=True)
         return [labels[row] for row in order.cpu().numpy()]
 
 
@@ -202,6 +202,10 @@ class MiniDetector(MiniNet):
     """Sees pictures at their own size; gives boxes (n, 4) in pixels, scores (n,) and category ids (n,)."""
 
     kind: ClassVar[str] = "detection"
+
+    def setup(self, device: str = "cpu") -> None:
+        super().setup(device)
+        watched(self.ready[0], self.spec)
 
     def loss_of(
         self, module: torch.nn.Module, x: torch.Tensor, truths: Sequence[Any], place: dict[int, int]
@@ -240,8 +244,9 @@ class MiniSegmenter(MiniNet):
         import numpy as np
 
         module, labels = self.ready
-        best = module(normalise(self.tensor(pictures))).argmax(1)
-        return list(labels.astype(np.uint8)[best.cpu().numpy()])
+        logits = module(normalise(self.tensor(pictures)))
+        finite(logits, self.spec)
+        return list(labels.astype(np.uint8)[logits.argmax(1).cpu().numpy()])
 
 
 def centre_window(picture: Image) -> Image:

@@ -18,7 +18,7 @@ from icm_bench.errors import UserError
 from icm_bench.registry import suggest
 from icm_bench.spec import format_spec
 from icm_bench.task import Net
-from icm_bench.tasks._batches import by_shape, finite, five_best, stacked
+from icm_bench.tasks._batches import by_shape, finite, five_best, stacked, watched
 from icm_bench.tasks._data import digest, weights_digest
 from icm_bench.tasks._nets import check_params, positive, wrong_kind
 from icm_bench.tasks._torchvision_build import build, downloaded
@@ -178,6 +178,12 @@ class Detector(TorchvisionNet):
         from icm_bench.tasks._detection_loss import detection_loss
 
         return detection_loss(self.model, x, truths)
+
+    def setup(self, device: str = "cpu") -> None:
+        is_new = self._model is None
+        super().setup(device)
+        if is_new:
+            watched(self.model, self.spec)
 
     def predict(self, pictures: Sequence[Image]) -> list[Any]:
         import torch

@@ -127,6 +127,23 @@ def test_a_net_that_gives_nan_is_an_error_never_a_mean(world):
     assert (mean["n_pictures"], mean["error"]) == (6, None)
 
 
+def test_a_metric_that_is_infinite_is_an_error_never_a_figure(world):
+    (row,), events = world.run(nets=("huge",), rates=(2,), betas=(0,))
+    assert row["error"] == "score: ValueError: bright scored distance = inf"
+    assert (row["score"], row.get("hits"), row.get("distance")) == (None, None, None)
+    assert events[-1].n_failed_cells == 1
+
+
+@pytest.mark.parametrize("wrong", ["", "bits"])
+def test_estimated_bits_that_are_nan_are_an_error_never_a_mean(world, wrong):
+    (row,), _ = world.run(methods=(f"quant(wrong={wrong!r})",), rates=(2,), betas=(0,), profile="whole")
+    if wrong:
+        assert (row["n_pictures"], row["bpp_estimated_mean"], row["bpp"]) == (0, None, None)
+        assert "CodecError" in row["error"] and "nan" in row["error"]
+    else:
+        assert row["n_pictures"] == 6 and row["bpp_estimated_mean"] > 0
+
+
 @pytest.mark.parametrize(("wrong", "words"), [("float", "float64"), ("crop", "expected uint8 (12, 10, 3)")])
 def test_a_decoder_that_gives_no_such_picture(world, wrong, words):
     (row,), _ = world.run(methods=(f"quant(wrong={wrong!r})",), rates=(2,), betas=(1,))

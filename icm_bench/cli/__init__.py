@@ -92,7 +92,8 @@ def main(argv: list[str] | None = None) -> None:
 
 def _status(arguments: list[str], debug: bool) -> int:
     try:
-        return int(typer.main.get_command(app).main(arguments, "icm-bench", standalone_mode=False) or 0)
+        command = typer.main.get_command(app)
+        return int(command.main([*arguments], "icm-bench", standalone_mode=False, obj=arguments) or 0)
     except BrokenPipeError:  # the reader of our output has gone away, as in "| head"
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,11 @@ from rich.table import Table
 
 from icm_bench.backlog import Estimate, missing
 from icm_bench.backlog import estimate as guess
+from icm_bench.changes import Change
 from icm_bench.engine import automatic
 from icm_bench.plan import Plan
 from icm_bench.rows import Row, complete
-from icm_bench.runner import CellDone, Event, Finished, Refused, Started, UnitDone, UnitFailed
+from icm_bench.runner import CellDone, Changed, Event, Finished, Refused, Started, UnitDone, UnitFailed
 from icm_bench.selection import BPP_INPUT
 from icm_bench.shard import Shard
 from icm_bench.store import Store
@@ -61,6 +64,8 @@ class Progress:
             self._started(event)
         elif isinstance(event, Refused):
             self._say(f"{event.method} is not used for {event.task}: {event.reason}")
+        elif isinstance(event, Changed):
+            self._say(changed(event.change))
         elif isinstance(event, UnitDone):
             self._unit(event)
         elif isinstance(event, CellDone):
@@ -95,6 +100,18 @@ class Progress:
         self.console.print(escape(text))
 
 
+def changed(change: Change) -> str:
+    """Which data set has changed, how, and what is done about it."""
+    counts = ((change.n_changed, "changed"), (change.n_new, "new"), (change.n_gone, "gone"))
+    told = ", ".join(f"{n} {what}" for n, what in counts if n)
+    how = f" (pictures: {told})" if told else " (its labels)" if change.n_new == 0 else ""
+    place = f" in {change.data}" if change.data else ""
+    return (
+        f"{change.label}{place} has changed since the last run into this store{how}: its rows are made anew from "
+        "what is there now, the earlier rows stay as they are"
+    )
+
+
 def data(plan: Plan) -> None:
     """One line on stderr for each real data set: where it lies, and how many of its pictures are there."""
     for task in dict.fromkeys(corpus.task for corpus in plan.corpora):
@@ -102,17 +119,20 @@ def data(plan: Plan) -> None:
             print(f"{task.label}: {task.data}", file=sys.stderr)
 
 
-def follow(events: Iterable[Event], path: Path) -> bool:
-    """Show the events on stderr; whether any row failed. Ctrl-C says what is kept."""
+def follow(events: Generator[Event], path: Path, command: Sequence[str]) -> bool:
+    """Show the events on stderr; whether any row failed. Ctrl-C ends the workers and says what is kept and how to
+    go on. command: the words after ``icm-bench`` that this run was called with.
+    """
     with Progress() as progress:
         try:
-            for event in events:
-                progress.show(event)
+            with closing(events):
+                for event in events:
+                    progress.show(event)
         except KeyboardInterrupt:
             progress.stop()
             print(
                 f"icm-bench: stopped; {progress.n_done} finished units are kept in {path}, "
-                "and the same command goes on from there",
+                f"and the same command goes on from there: {shlex.join(['icm-bench', *command])}",
                 file=sys.stderr,
             )
             raise typer.Exit(130) from None

@@ -14,6 +14,7 @@ Many = Optional[list[str]]  # noqa: UP045
 
 
 def run(
+    context: typer.Context,
     method: Annotated[Many, typer.Option(help="Codec spec, such as jpeg or vvc(preset='fast'); several.")] = None,
     task: Annotated[Many, typer.Option(help="Task spec, such as coco; several.")] = None,
     net: Annotated[Many, typer.Option(help="Net spec; several. Default: the task's own.")] = None,
@@ -61,7 +62,7 @@ def run(
             _run_text.foretell(made, store, workers, part)
             return
         events = runner.run(made, store, engine_of(engine, workers, device, address), part)
-        failed = _run_text.follow(events, path)
+        failed = _run_text.follow(events, path, context.obj)
         found = rows.rows(store, made)
     if as_json:
         json.dump(found, sys.stdout, indent=1)

@@ -16,9 +16,10 @@ from icm_bench.method import Method, RateAxis
 
 @dataclass(frozen=True)
 class Quant(Method):
-    """fail_on: pictures whose first value modulo 10 is this cannot be coded. Environment: see below."""
+    """fail_on: pictures whose first value modulo fail_mod is this cannot be coded. Environment: see below."""
 
     fail_on: int = -1
+    fail_mod: int = 10
     wrong: str = ""
 
     rate = RateAxis("bits", (2, 4), low=1, high=6)
@@ -29,7 +30,7 @@ class Quant(Method):
         _log("encode")
         time.sleep(float(os.environ.get("QUANT_PAUSE", "0")))
         _die(int(image[0, 0, 0]))
-        if int(image[0, 0, 0]) % 10 == self.fail_on:
+        if int(image[0, 0, 0]) % self.fail_mod == self.fail_on:
             raise CodecError("the test codec cannot code this picture")
         step = 1 << (8 - int(rate))
         coarse = image // step
@@ -51,6 +52,10 @@ class Quant(Method):
 
     def layers(self, beta):
         return ("base",) if beta == 1 else self.layer_names
+
+    def estimated_bits(self, bitstream):
+        bits = {name: 8.0 * len(data) for name, data in bitstream.layers}
+        return bits | {"rest": float("nan")} if self.wrong == "bits" else bits
 
     def supports(self, task):
         return "it sees no pictures there" if task == "images" else None

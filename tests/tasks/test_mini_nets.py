@@ -45,6 +45,18 @@ def test_import_leaves_torch_out() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
+def test_nan_is_an_error_and_not_an_answer(name: str) -> None:
+    net = _mini_nets.load(name)
+    net.setup()
+    (picture,) = noise((64, 64))
+    net.predict([picture])
+    scores = [parameter for key, parameter in net.ready[0].named_parameters() if key.endswith("bias")][-1]
+    scores.fill_(float("nan"))
+    with pytest.raises(UserError, match=f"{name}: the output is not finite"):
+        net.predict([picture])
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_files_agree(name: str) -> None:
     weights = _mini_nets.WEIGHTS / f"{name}.safetensors"
     card = json.loads(weights.with_suffix(".json").read_text("utf-8"))

@@ -124,6 +124,20 @@ def test_nan_is_an_error_and_not_an_answer(tmp_path, squeezenet):
         net.predict([noise(40, 40)])
 
 
+def test_a_detector_whose_scores_are_nan_is_an_error_and_not_an_empty_picture(tmp_path):
+    from torchvision.models.detection import ssdlite320_mobilenet_v3_large
+
+    state = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None).state_dict()
+    for value in ("whole", "nan"):
+        if value == "nan":
+            state["head.classification_head.module_list.0.1.bias"].fill_(float("nan"))
+        torch.save(state, tmp_path / f"{value}.pth")
+    name = "torchvision:ssdlite320_mobilenet_v3_large"
+    resolve("detection", name, str(tmp_path / "whole.pth")).predict([noise(40, 40)])
+    with pytest.raises(UserError, match="not finite"):
+        resolve("detection", name, str(tmp_path / "nan.pth")).predict([noise(40, 40)])
+
+
 def test_fingerprint_follows_weights_and_preprocessing(tmp_path, squeezenet):
     other = tmp_path / "other.pth"
     other.write_bytes(squeezenet.read_bytes() + b" ")

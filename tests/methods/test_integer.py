@@ -6,7 +6,13 @@ import sys
 import pytest
 import torch
 
-from icm_bench.methods._integer import ACTIVATION_BITS, IntegerHyperSynthesis, IntegerLayer
+from icm_bench.methods._integer import (
+    ACTIVATION_BITS,
+    ACTIVATION_LIMIT,
+    EXACT_LIMIT,
+    IntegerHyperSynthesis,
+    IntegerLayer,
+)
 from icm_bench.methods._networks import INDEX_OFFSET, INDEX_SLOPE, SCALE_LEVELS, HyperSynthesis
 
 N, M, SIZE = 12, 16, (10, 7)
@@ -63,6 +69,36 @@ def test_the_largest_sums_stay_exact() -> None:
     layer = IntegerLayer(weight.double(), torch.tensor([1.0]).double(), 0, False)
     x = torch.full((1, weight.shape[1], 3, 3), 2.0**19 - 1).double()
     assert int(layer(x)[0, 0, 1, 1]) == weight.numel() * (2**15 - 1) * (2**19 - 1) + 1
+
+
+def test_the_bound_is_that_of_the_worst_input() -> None:
+    """Whole numbers of Python's own, every activation at the limit and of its weight's sign."""
+    _, exact = networks(True)
+    for layer in exact.layers.values():
+        rows = layer.weight.transpose(0, 1) if layer.up else layer.weight
+        worst = [
+            sum(abs(int(w)) for w in row.flatten()) * ACTIVATION_LIMIT + abs(int(b))
+            for row, b in zip(rows, layer.bias, strict=True)
+        ]
+        assert layer.reach == max(worst) + 2**layer.shift < EXACT_LIMIT
+
+
+def test_layers_that_could_leave_the_exact_numbers_are_refused() -> None:
+    good = IntegerLayer(torch.ones(2, 3, 3, 3).double(), torch.zeros(2).double(), 4, False).tensors()
+    assert torch.equal(IntegerLayer.from_tensors(good).weight, torch.ones(2, 3, 3, 3).double())
+    large = torch.full((1, 4000, 3, 3), 2**15 - 1, dtype=torch.int16)
+    for bad, words in (
+        ({"weight": good["weight"].float()}, "whole numbers of 16"),
+        ({"bias": good["bias"].double()}, "whole numbers of 16"),
+        ({"bias": good["bias"][:1]}, "belong together"),
+        ({"bias": good["bias"] + 2**60}, "float64 holds exactly"),
+        ({"bias": good["bias"] - 2**63}, "float64 holds exactly"),
+        ({"weight": large.repeat(1, 16, 1, 1), "bias": good["bias"][:1]}, "float64 holds exactly"),
+        ({"shift": torch.tensor([60, 0])}, "a shift of 60"),
+        ({"shift": torch.tensor([-1, 0])}, "a shift of -1"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            IntegerLayer.from_tensors(good | bad)
 
 
 @pytest.mark.parametrize("level", ["default", "avx2"])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
+import torch
 
 from icm_bench import provenance
 
@@ -80,12 +81,13 @@ def written(results: dict[str, list[tuple[Place, Outcome]]], n: int) -> str:
     """The page. results: by codec, the places in order, the encoder's first."""
     made = provenance.gather()
     versions = ", ".join(f"{name} {version}" for name, version in made["libraries"].items() if name in _SHOWN)
+    native = torch.backends.cpu.get_cpu_capability()
     out = [
         "# Do streams decode elsewhere?", "",
         f"{n} crops of photographs (250x187) are coded on the native SIMD level with one thread and decoded in child",
         "processes held to another level (`ATEN_CPU_CAPABILITY`, `ONEDNN_MAX_CPU_ISA`, `MKL_ENABLE_INSTRUCTIONS`),",
         "another thread count, and four at a time. All is compared with what a process like the encoder's reads.",
-        "", f"Machine: {made['machine']}. {versions}. {datetime.now(UTC):%Y-%m-%d}.", "",
+        "", f"Machine: {made['machine']}, native is {native}. {versions}. {datetime.now(UTC):%Y-%m-%d}.", "",
         "Command: `python benchmarks/portability.py --photos FOLDER --compressai TWIN.pth`; `TWIN.pth` by",
         "`python benchmarks/compressai_twin.py TWIN.pth --photos FOLDER`: CompressAI's network with the transforms",
         "of hyperprior-mini-q3 and an entropy model trained for them.",

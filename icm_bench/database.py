@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from icm_bench.errors import UserError
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 _APPLICATION = 0x49434D42  # "ICMB"
 _BUSY_S = 60.0
 _SCHEMA = """
@@ -39,6 +39,8 @@ CREATE TABLE cells (key TEXT PRIMARY KEY, version TEXT, n_failed INTEGER, member
 REAL,
     subject TEXT, row TEXT NOT NULL);
 CREATE TABLE draws (row TEXT, plan TEXT, data BLOB, PRIMARY KEY (row, plan)) WITHOUT ROWID;
+CREATE TABLE checks (stream INTEGER, beta REAL, session INTEGER, levels INTEGER, n_off INTEGER, decoded_by TEXT,
+    error TEXT NOT NULL, PRIMARY KEY (stream, beta)) WITHOUT ROWID;
 """
 #: What turns a store of each version into one of the next.
 _STEPS = {
@@ -50,6 +52,10 @@ _STEPS = {
     ),
     2: ("CREATE TABLE draws (row TEXT, plan TEXT, data BLOB, PRIMARY KEY (row, plan)) WITHOUT ROWID",),
     3: ("ALTER TABLE decodes ADD COLUMN pixels TEXT",),
+    4: (
+        "CREATE TABLE checks (stream INTEGER, beta REAL, session INTEGER, levels INTEGER, n_off INTEGER,"
+        " decoded_by TEXT, error TEXT NOT NULL, PRIMARY KEY (stream, beta)) WITHOUT ROWID",
+    ),
 }
 
 

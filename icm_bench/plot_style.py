@@ -96,6 +96,11 @@ def mark_mixed(figure: Figure, reason: str) -> None:
     axes.text(0.5, 0.02, reason, fontsize=5.5, va="bottom", **looks)  # type: ignore
 
 
+def warn(figure: Figure, text: str) -> None:
+    """Write a line of warning below a figure's axes."""
+    figure.text(0.5, 0.002, text, fontsize=4.5, ha="center", va="bottom", color="#b00020", wrap=True)
+
+
 def looks(methods: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Colour and marker of each method, the same in all figures made from the same methods."""
     unique = sorted(set(methods))

@@ -53,6 +53,7 @@ class Verifier:
         try:
             connection.send((spec, data, list(betas)))
             if not connection.poll(_PATIENCE_S):
+                self._started = None
                 process.kill()
                 raise CodecError(f"no answer in {_PATIENCE_S:g} s")
             answer = connection.recv()
@@ -92,6 +93,8 @@ def verify(
     """
     original, pictures = shown
     betas = [beta for beta in wanted if beta in pictures]
+    if not betas:
+        return []
     try:
         others = verifier.decode(method.spec, data, betas)
     except CodecError as failure:

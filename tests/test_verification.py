@@ -53,6 +53,15 @@ def test_a_decoder_that_minds_where_it_runs_is_caught(world, here, minds, levels
     assert max((one for one, _, _ in found if one is not None), default=None) == row["levels_apart"]
 
 
+def test_a_decoder_that_hangs_is_given_up(world, here, monkeypatch):
+    monkeypatch.setattr(verification, "_PATIENCE_S", 1.0)
+    (row,), _ = world.run(methods=("moody(minds='hangs')",), verify=True, limit=3)
+    assert (row["verified"], row["error"]) == ("no", None)
+    with Store(world.out / "store.sqlite") as store:
+        errors = [error for (error,) in store.query("SELECT error FROM checks ORDER BY stream")]
+    assert errors[0] == errors[2] == "no answer in 1 s"
+
+
 def test_a_failure_is_one_line_and_status_one(world, here, capsys):
     arguments = world.arguments("--no-reference", "--verify")
     arguments[2] = "moody(minds='simd')"
@@ -85,7 +94,7 @@ def test_plots_and_the_report_warn(world, here):
     assert warning in facts.group(table)["notes"]
     assert warning in html.document([table], None, html.Wanted())
     for plot in plots.draw(rows.load(world.out / "store.sqlite")):
-        assert warning in [text.get_text() for text in plot.figure.texts]
+        assert warning in [" ".join(text.get_text().split()) for text in plot.figure.axes[0].texts]
         plt.close(plot.figure)
 
 

@@ -1,6 +1,7 @@
 """A codec for tests whose decoder knows more than the bytes: where it runs, or what this process has coded."""
 
 import os
+import time
 import zlib
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from icm_bench.method import Method, RateAxis
 
 @dataclass(frozen=True)
 class Moody(Method):
-    """minds: "threads", "simd", "level" (one level off on another SIMD level), "memory" or "dies"; "" minds nothing.
+    """minds: "threads", "simd", "level" (one level off on another SIMD level), "memory", "dies", "hangs".
 
     Only pictures whose first value is even are treated badly. MOODY_CURED in the environment ends it all.
     """
@@ -45,4 +46,6 @@ class Moody(Method):
             return 0 if data in self.__dict__.get("_memory", ()) else 50
         if self.minds == "dies" and elsewhere:
             os._exit(3)
+        if self.minds == "hangs" and elsewhere:
+            time.sleep(600)
         return elsewhere * {"simd": 2, "level": 1}.get(self.minds, 0)

@@ -26,6 +26,7 @@ class _Draft:
     measure: set[Beta] = field(default_factory=set)
     wants: dict[tuple[int, str], tuple[Sample, list[Beta]]] = field(default_factory=dict)
     cells: list[int] = field(default_factory=list)
+    verify: dict[Beta, int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,16 @@ def missing(plan: Plan, store: Store, cells: Sequence[int]) -> Missing:
         for key, sample, picture in zip(keys[index], corpus.samples, corpus.pictures, strict=True):
             unmeasured = (key, cell.beta) not in known.decodes
             unseen = has_net and (subject, key, cell.beta, sample.id) not in known.evidence
-            if not (unmeasured or unseen):
+            unverified = plan.context.verify and (key, cell.beta) not in known.verified
+            if not (unmeasured or unseen or unverified):
                 continue
             draft = drafts.setdefault(key, _Draft(cell, sample, picture))
             draft.betas.add(cell.beta)
             draft.cells.append(index)
             if unmeasured:
                 draft.measure.add(cell.beta)
+            if unverified:
+                draft.verify[cell.beta] = known.decodes.get((key, cell.beta))
             if unseen:
                 draft.wants.setdefault((cell.subject, sample.id), (sample, []))[1].append(cell.beta)
     return Missing([_unit(key, draft) for key, draft in drafts.items()], known.streams)
@@ -69,6 +73,7 @@ def _unit(key: str, draft: _Draft) -> Unit:
         frozenset(draft.measure),
         wants=wants,
         cells=tuple(dict.fromkeys(draft.cells)),
+        verify=draft.verify,
     )  # fmt: skip
 
 

@@ -41,6 +41,8 @@ REAL,
     subject TEXT, row TEXT NOT NULL);
 CREATE TABLE draws (row TEXT, plan TEXT, data BLOB, PRIMARY KEY (row, plan)) WITHOUT ROWID;
 CREATE TABLE requests (request TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE checks (stream INTEGER, beta REAL, session INTEGER, levels INTEGER, n_off INTEGER, decoded_by TEXT,
+    error TEXT NOT NULL, PRIMARY KEY (stream, beta)) WITHOUT ROWID;
 """
 #: What turns a store of each version into one of the next.
 _STEPS = {
@@ -55,6 +57,8 @@ _STEPS = {
     4: (
         "ALTER TABLE streams ADD COLUMN sha256 TEXT",
         "CREATE TABLE requests (request TEXT PRIMARY KEY) WITHOUT ROWID",
+        "CREATE TABLE checks (stream INTEGER, beta REAL, session INTEGER, levels INTEGER, n_off INTEGER,"
+        " decoded_by TEXT, error TEXT NOT NULL, PRIMARY KEY (stream, beta)) WITHOUT ROWID",
     ),
 }
 
@@ -191,6 +195,8 @@ def _where(path: Path | None, create: bool) -> str:
 def _reason(error: Exception, path: Path | None) -> str:
     """What happened to the file and what to do about it."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    if "disk I/O" in text and path is not None and not disk_usage(path.parent).free:
+        text = "disk is full"  # SQLite says so only where it was the file itself that could not grow
     unwritable = "make the folder writable or choose another --out"
     full = "the disk is full; free some space and give the same command again: what is finished is kept"
     for mark, reason in (

@@ -15,10 +15,10 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol
 
 from icm_bench.errors import UserError
+from icm_bench.simd import THREAD_VARIABLES
 from icm_bench.units import Context, Failure, Unit, UnitResult
 from icm_bench.work import work
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _TRIES = 2
 #: How long a worker that is told to end may take, for instance to remove its temporary files.
 _FAREWELL_S = 5.0
@@ -194,8 +194,8 @@ def _one_thread() -> Iterator[None]:
     """Children started here give their libraries one thread; these read the variables while they are
     loaded.
     """
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:
         yield
     finally:

@@ -87,8 +87,9 @@ def _all(store: Store) -> int:
     conflicts = store.db.execute(_CONFLICTS).fetchall()
     for ours, _, theirs_is_earlier in conflicts:
         if theirs_is_earlier:
-            for table, column in (("decodes", "stream"), ("evidence", "stream"), ("streams", "id")):
-                store.db.execute(f"DELETE FROM main.{table} WHERE {column}=?", (ours,))
+            for table in ("decodes", "evidence", "checks"):
+                store.db.execute(f"DELETE FROM main.{table} WHERE stream=?", (ours,))
+            store.db.execute("DELETE FROM main.streams WHERE id=?", (ours,))
     store.db.execute(_RESTORE)
     _streams(store)
     later = json.dumps([theirs for _, theirs, is_earlier in conflicts if not is_earlier])
@@ -99,6 +100,7 @@ def _all(store: Store) -> int:
     )
     store.db.execute("CREATE UNIQUE INDEX temp.stream_old ON stream_map (old)")
     _dependents(store, "decodes", ("stream", "beta"))
+    _dependents(store, "checks", ("stream", "beta"))
     _dependents(store, "evidence", ("stream", "subject", "beta", "sample"))
     for table in ("errors", "sets", "requests"):
         store.db.execute(f"INSERT OR IGNORE INTO main.{table} SELECT * FROM other.{table}")

@@ -127,7 +127,8 @@ def build(request: Request, store: Store) -> Plan:
     if reference is not None and reference not in methods and any(net is not None for net in nets):
         methods.insert(0, reference)
     coders = tuple(Coder(_method_key(method), method.spec, method.checkpoint_id) for method in methods)
-    context = Context(coders, tuple(subjects), request.device, request.seed, request.profile, request.batch)
+    asked = request.device, request.seed, request.profile, request.batch, request.verify
+    context = Context(coders, tuple(subjects), *asked)
     plan = Plan(request, context, methods, corpora, nets)
     if request.betas is not None and all(method.betas == (None,) for method in methods):
         raise UserError(f"--betas: {', '.join(request.methods)} has no trade-off beta; leave it out")

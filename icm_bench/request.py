@@ -20,7 +20,7 @@ class Request:
     weights: one file per net, in their order. aux_rates: rates of the second layer, for methods with a parameter
     ``aux_rate``; coded_scales: per cent of the side that is coded, for methods with a parameter ``scale``. reference:
     the method that gives the uncompressed line, or None. batch: most pictures through a net at once, 0 for the
-    device's default.
+    device's default. verify: decode every stream again in another process.
     """
 
     methods: tuple[str, ...]
@@ -38,6 +38,7 @@ class Request:
     seed: int = 0
     profile: str = ORIG
     batch: int = 0
+    verify: bool = False
 
     @classmethod
     def of(cls, held: Mapping[str, Any]) -> Request:

@@ -15,7 +15,7 @@ from icm_bench.engine import Engine, Serial
 from icm_bench.plan import Plan
 from icm_bench.shard import WHOLE, Shard
 from icm_bench.store import Store
-from icm_bench.units import Unit
+from icm_bench.units import Unit, UnitResult
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def run(
     store.remember(plan.request)
     n_failed = 0
     for event in _work_off(plan, store, engine, _Todo(todo, work, mine)):
-        n_failed += isinstance(event, CellDone) and event.row["error"] is not None
+        n_failed += isinstance(event, CellDone) and rows.failed(event.row)
         yield event
     yield Finished(len(mine), n_failed)
 
@@ -145,11 +145,20 @@ def _work_off(plan: Plan, store: Store, engine: Engine, todo: _Todo) -> Iterator
         unit = units[result.key]
         failures = store.put(result)
         where = (plan.context.coders[unit.coder].spec, unit.rate, unit.sample.id, n_done)
-        yield (UnitFailed(*where, tuple(f"{f.stage}: {f.error}" for f in failures)) if failures else UnitDone(*where))
+        errors = *(f"{f.stage}: {f.error}" for f in failures), *_unverified(result)
+        yield UnitFailed(*where, errors) if errors else UnitDone(*where)
         for index in unit.cells:
             waits_for[index] -= 1
             if not waits_for[index]:
                 yield CellDone(rows.finish(store, plan, index), cached=False)
+
+
+def _unverified(result: UnitResult) -> Iterator[str]:
+    """What failed when another process decoded a unit's stream."""
+    for one in result.checks:
+        if one.error:
+            at = "" if one.beta is None else f" at beta {one.beta:g}"
+            yield f"verify: stream {result.key}{at}, decoded in another process ({one.by}): {one.error}"
 
 
 def _with_stream(unit: Unit, store: Store, missing: backlog.Missing) -> Unit:

@@ -2,6 +2,7 @@
 
     streams (method, checkpoint, rate, picture) --< decodes (beta)
                                                 --< evidence (task, net, beta, sample)   -> cells (rows)
+                                                --< checks (beta): decoded again by another process
 
 Every record is found by what it was made from, so resuming a killed run and using its streams for another
 task, net or trade-off are the same look-up. One transaction per finished unit; only the main process writes.
@@ -31,11 +32,14 @@ from icm_bench.units import Failure, UnitResult
 class Known:
     """What the store already holds of some streams: keys of those with bytes, (key, beta), (subject, key, beta,
     sample).
+
+    decodes: with the squared error of each; verified: those that passed.
     """
 
     streams: frozenset[str]
-    decodes: frozenset[tuple[str, Beta]]
+    decodes: dict[tuple[str, Beta], int]
     evidence: frozenset[tuple[str, str, Beta, str]]
+    verified: frozenset[tuple[str, Beta]]
 
 
 def beta_out(beta: Beta) -> float:
@@ -133,6 +137,11 @@ class Store(Database):
                 (row[0], beta_out(d.beta), session, d.n_bytes, json.dumps(d.layer_bytes), d.squared_error,
                  d.ms_ssim, d.decode_s, d.bits_estimated, d.pixels),
             )  # fmt: skip
+        for c in result.checks:
+            self.db.execute(
+                "INSERT OR REPLACE INTO checks VALUES (?,?,?,?,?,?,?)",
+                (row[0], beta_out(c.beta), session, c.levels, c.n_off, c.by, c.error),
+            )
         for e in result.evidence:
             self.db.execute(
                 "INSERT OR IGNORE INTO evidence VALUES (?,?,?,?,?,?,?)",
@@ -237,11 +246,15 @@ class Store(Database):
             self.db.execute("INSERT OR IGNORE INTO requests VALUES (?)", (text,))
 
     def known(self, keys: Iterable[str]) -> Known:
-        """What is there of these streams, in three queries however many they are."""
+        """What is there of these streams, in a few queries however many they are."""
         wanted = json.dumps(list(keys))
         among = "FROM streams s {} WHERE s.key IN (SELECT value FROM json_each(?))"
         streams = self.query("SELECT s.key " + among.format("") + " AND s.data IS NOT NULL", wanted)
-        decodes = self.query("SELECT s.key, d.beta " + among.format("JOIN decodes d ON d.stream=s.id"), wanted)
+        decodes = self.query(
+            "SELECT s.key, d.beta, d.squared_error " + among.format("JOIN decodes d ON d.stream=s.id"), wanted
+        )
+        passed = "JOIN checks c ON c.stream=s.id AND c.error=''"
+        checks = self.query("SELECT s.key, c.beta " + among.format(passed), wanted)
         subjects = self.query("SELECT id, task || char(10) || net FROM subjects")
         names: dict[int, str] = dict(subjects)  # type: ignore[arg-type]
         evidence = self.query(
@@ -250,8 +263,9 @@ class Store(Database):
         )
         return Known(
             frozenset(key for (key,) in streams),
-            frozenset((key, beta_in(beta)) for key, beta in decodes),
+            {(key, beta_in(beta)): error for key, beta, error in decodes},
             frozenset((names[subject], key, beta_in(beta), sample) for subject, key, beta, sample in evidence),
+            frozenset((key, beta_in(beta)) for key, beta in checks),
         )
 
     def failures(self, keys: Sequence[str]) -> dict[str, list[Failure]]:

@@ -98,11 +98,11 @@ class BranchCodec:
                 module.fold()
         self.net = self.net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.h_s = IntegerHyperSynthesis(
-            load_layers(tensors, f"{name}.h_s."), int(INDEX_SLOPE), int(INDEX_OFFSET), SCALE_LEVELS - 1
+            load_layers(tensors, name, config), int(INDEX_SLOPE), int(INDEX_OFFSET), SCALE_LEVELS - 1
         )
         self.hyper_inverse = load_hyper_inverse(tensors, name, config)
-        self.prior = load_tables(tensors, f"{name}.prior")
-        self.scales: Tables = load_tables(tensors, "scales")
+        self.prior = load_tables(tensors, f"{name}.prior", config.n)
+        self.scales: Tables = load_tables(tensors, "scales", SCALE_LEVELS)
         self.config, self.device = config, device
 
     def encode(self, x: Tensor, rate: float, context: Latent | None = None) -> tuple[bytes, Latent]:

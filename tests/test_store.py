@@ -29,7 +29,7 @@ def test_what_was_put_is_known(path):
     with Store(path) as store:
         known = store.known(["k", "other"])
         assert known.streams == {"k"}
-        assert known.decodes == {("k", None)}
+        assert known.decodes == {("k", None): 17}
         assert known.evidence == {("task\nnet", "k", None, "s")}
         assert store.stream("k") == b"stream"
         assert store.stream("other") is None
@@ -117,6 +117,7 @@ def test_an_older_store_is_brought_up_to_date(path):
             db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
     db.execute("DROP TABLE draws")
     db.execute("DROP TABLE requests")
+    db.execute("DROP TABLE checks")
     db.execute("PRAGMA user_version=1")
     db.commit()
     db.close()

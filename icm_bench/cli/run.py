@@ -34,6 +34,7 @@ def run(
     address: Annotated[str, typer.Option(help="The Ray cluster: HOST:PORT, or auto. Default: this machine.")] = "",
     shard: Annotated[str, typer.Option(help="I/N: part I of N, for job arrays; icm-bench merge joins them.")] = "",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    verify: Annotated[bool, typer.Option("--verify", help="Decode each stream again in another process.")] = False,
     reference: Annotated[bool, typer.Option(help="Measure the uncompressed line too.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON on stdout.")] = False,
@@ -52,7 +53,7 @@ def run(
         rates=optional_grid(rates, "--rates"), betas=optional_grid(betas, "--betas"),
         aux_rates=optional_grid(aux_rates, "--aux-rates"), coded_scales=optional_grid(coded_scale, "--coded-scale"),
         profile=profile, batch=batch, data=data or None, limit=limit or None, device=device, seed=seed,
-        reference="identity" if reference else None,
+        reference="identity" if reference else None, verify=verify,
     )  # fmt: skip
     path, part = out / "store.sqlite", parse_shard(shard) if shard else WHOLE
     with Store(None if dry_run and not path.is_file() else path) as store:

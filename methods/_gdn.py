@@ -15,6 +15,8 @@ class FoldedGdn(nn.Module):
 
     #: CompressAI keeps square roots of beta and gamma, raised by this offset.
     PEDESTAL, BETA_MIN = 2.0**-36, 1e-6
+    #: Pixels at once.
+    PART = 2**15
 
     def __init__(self, channels: int, inverse: bool) -> None:
         super().__init__()
@@ -29,9 +31,9 @@ class FoldedGdn(nn.Module):
         self.gamma.data = gamma.T.contiguous()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same shape, channels last in memory."""
+        """(B, C, H, W) to the same shape, channels last in memory. What it is given may be overwritten."""
         last = x.permute(0, 2, 3, 1).contiguous()
-        flat = last.view(-1, last.shape[-1])
-        norm = torch.addmm(self.beta, flat * flat, self.gamma)
-        norm = norm.sqrt_() if self.inverse else norm.rsqrt_()
-        return norm.mul_(flat).view(last.shape).permute(0, 3, 1, 2)
+        for flat in last.view(-1, last.shape[-1]).split(self.PART):
+            norm = torch.addmm(self.beta, flat * flat, self.gamma)
+            flat.mul_(norm.sqrt_() if self.inverse else norm.rsqrt_())
+        return last.permute(0, 3, 1, 2)

@@ -31,7 +31,7 @@ from icm_bench.methods._networks import (
     pad_to,
 )
 from icm_bench.methods._released import load_floats, load_hyper_inverse, load_layers, load_tables, read
-from icm_bench.methods._tiles import BORDER, INTEGER_BORDER, Span, tiles
+from icm_bench.methods._tiles import BORDER, INTEGER_BORDER, Span, joined, tiles
 
 HYPER_LIMIT = 127
 
@@ -87,7 +87,7 @@ class BranchCodec:
     def encode(self, x: Tensor, rate: float, context: Latent | None = None) -> tuple[bytes, Latent]:
         """Code a padded input (1, c, 16h, 16w) at a gain level: the layer's bytes and the latent they stand for."""
         gain, _ = self._gains(rate)
-        y = self.net.g_a(x) * gain
+        y = self._analysed(x) * gain
         z = self.net.h_a(pad_to(y, HYPER_STRIDE))
         if self.net.hyper_gains is not None:
             z = z * self.net.hyper_gains(torch.tensor([rate], device=self.device))[0]
@@ -99,6 +99,15 @@ class BranchCodec:
         coder.put(_numpy(z), _channels(z.shape), self.prior)
         coder.put(_numpy(symbols), _numpy(index), self.scales)
         return coder.finish(), _latent(symbols, mean)
+
+    def _analysed(self, x: Tensor) -> Tensor:
+        """The latent of an input, (1, m, h, w), tile by tile."""
+
+        def part(rows: Span, columns: Span) -> Tensor:
+            made: Tensor = self.net.g_a(x[..., rows.outer(LATENT_STRIDE), columns.outer(LATENT_STRIDE)])
+            return made
+
+        return joined((x.shape[-2] // LATENT_STRIDE, x.shape[-1] // LATENT_STRIDE), part)
 
     def decode(
         self, data: bytes, latent_size: tuple[int, int], rate: float, context: Latent | None = None
@@ -167,12 +176,17 @@ class Codec:
         data, latent = self.primary.encode(x, rate)
         layers = {"primary": data}
         if self.auxiliary is not None:
-            x1 = self.primary.synthesise(latent, rate)
-            seen = torch.cat([x - x1, x1], 1) if self.config.conditional else x - x1
+            x1 = self._synthesised(latent, rate)
+            seen = torch.cat([x - x1, x1], 1) if self.config.conditional else x.sub_(x1)
             own_rate = rate if aux_rate is None else aux_rate
             data, _ = self.auxiliary.encode(seen, own_rate, latent)
             layers["auxiliary"] = rate_prefix(aux_rate) + data
         return layers
+
+    def _synthesised(self, latent: Latent, rate: float) -> Tensor:
+        """All of x1, (1, 3, 16h, 16w), tile by tile."""
+        size = (latent.exact.shape[-2], latent.exact.shape[-1])
+        return joined(size, lambda *tile: self.primary.synthesise(latent.part(*tile), rate), LATENT_STRIDE)
 
     def decode(
         self, layers: dict[str, bytes], size: tuple[int, int], rate: float
@@ -237,7 +251,7 @@ class Codec:
             )
 
     def _tensor(self, image: np.ndarray) -> Tensor:
-        x = torch.from_numpy(np.array(image, order="C")).to(self.device).permute(2, 0, 1)[None].float() / 255
+        x = torch.from_numpy(np.array(image, order="C")).to(self.device).permute(2, 0, 1)[None].float().div_(255)
         return pad_to(x, LATENT_STRIDE).contiguous(memory_format=torch.channels_last)
 
 

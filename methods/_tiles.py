@@ -5,8 +5,11 @@ Each tile is computed with a border of its neighbours, wide enough that what lie
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+
+import torch
+from torch import Tensor
 
 #: Latents that are computed in one go, 2^20 pixels, and the longest side of a tile of larger ones.
 WHOLE, SIDE = 64 * 64, 64
@@ -48,6 +51,26 @@ def tiles(size: tuple[int, int], border: int) -> Iterator[tuple[Span, Span]]:
     for rows in _spans(size[0], border):
         for columns in _spans(size[1], border):
             yield rows, columns
+
+
+def joined(size: tuple[int, int], part: Callable[[Span, Span], Tensor], scale: int = 1) -> Tensor:
+    """All of (height, width) latents from what ``part`` makes of each tile with its border.
+
+    scale: values along a side for each latent. A picture of one tile is what ``part`` makes of it, nothing copied.
+    """
+    whole: Tensor | None = None
+    for rows, columns in tiles(size, BORDER):
+        made = part(rows, columns)
+        if made.shape[-2:] == (size[0] * scale, size[1] * scale):
+            return made
+        if whole is None:
+            whole = torch.empty(
+                (*made.shape[:2], size[0] * scale, size[1] * scale), device=made.device,
+                memory_format=torch.channels_last,
+            )  # fmt: skip
+        whole[..., rows.own(scale), columns.own(scale)] = made[..., rows.inside(scale), columns.inside(scale)]
+    assert whole is not None  # there is always a tile
+    return whole
 
 
 def _spans(length: int, border: int) -> Iterator[Span]:

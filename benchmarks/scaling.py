@@ -2,10 +2,10 @@
 
     python benchmarks/scaling.py [--methods "jpeg;vvc(preset='fast');rdc"] [--workers 2] [--repeats 3]
 
-The two kinds take turns, each on a new store. What is compared is the time per unit between a run's first unit and its
-last, so that loading libraries counts in neither; the ratio is of medians. Pictures are mini scenes enlarged to --side
-pixels, else a unit would be over before it is sent. Also prints each worker's resident memory, and how much of it is
-its own (private) rather than shared.
+The two kinds take turns, each on a new store. What is compared is the time per unit between a run's first unit and
+its last, so that loading libraries counts in neither; the ratio is of medians. Pictures are mini scenes enlarged to
+--side pixels, else a unit would be over before it is sent. Also prints each worker's resident memory, and how much of
+it is its own (private) rather than shared.
 """
 
 from __future__ import annotations

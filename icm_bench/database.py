@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -15,6 +16,10 @@ from icm_bench.errors import UserError
 SCHEMA_VERSION = 4
 _APPLICATION = 0x49434D42  # "ICMB"
 _BUSY_S = 60.0
+#: Bytes that SQLite needs at the least, for the index of its log.
+_PAGES = 32768
+#: How SQLite calls it when it cannot make the files that it keeps beside the store.
+_NO_ROOM = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN)
 _SCHEMA = """
 CREATE TABLE sessions (id INTEGER PRIMARY KEY, provenance TEXT NOT NULL);
 CREATE TABLE files (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, sha256 TEXT);
@@ -65,8 +70,20 @@ class Database:
                 raise UserError(f"{self.path}: there is no store here; icm-bench run makes one")
             if self.path is not None and create:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.db = sqlite3.connect(_where(self.path, create), timeout=_BUSY_S, isolation_level=None, uri=True)
+            try:
+                self._open(_where(self.path, create))
+            except sqlite3.OperationalError as error:
+                if create or self.path is None or not _is_settled(self.path) or _kind(error) not in _NO_ROOM:
+                    raise
+                self._open(_read_only(self.path))  # a full disk has no room for what SQLite keeps beside the file
+
+    def _open(self, address: str) -> None:
+        self.db = sqlite3.connect(address, timeout=_BUSY_S, isolation_level=None, uri=True)
+        try:
             self._prepare()
+        except BaseException:
+            self.db.close()
+            raise
 
     def _prepare(self) -> None:
         self.db.execute("PRAGMA synchronous=NORMAL")
@@ -129,7 +146,7 @@ class Database:
         try:
             yield
         except (sqlite3.DatabaseError, OSError) as error:
-            raise UserError(f"{self.path}: {_reason(error)}") from error
+            raise UserError(f"{self.path}: {_reason(error, self.path)}") from error
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -159,11 +176,34 @@ def _where(path: Path | None, create: bool) -> str:
     address = path.resolve().as_uri()
     if create or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         return address
+    return _read_only(path)
+
+
+def _read_only(path: Path) -> str:
+    """The address for reading only; nothing is made beside a file whose log is gone."""
+    return f"{path.resolve().as_uri()}?mode=ro" + ("&immutable=1" if _is_settled(path) else "")
+
+
+def _is_settled(path: Path) -> bool:
+    """Whether all that was written is in the file itself, and nothing in the log beside it."""
     log = path.with_name(f"{path.name}-wal")
-    return f"{address}?mode=ro" + ("" if log.exists() else "&immutable=1")
+    return not log.exists() or log.stat().st_size == 0
 
 
-def _reason(error: Exception) -> str:
+def _kind(error: sqlite3.Error) -> int:
+    """SQLite's primary error code."""
+    return int(error.sqlite_errorcode) & 0xFF
+
+
+def _is_full(path: Path | None) -> bool:
+    """Whether the disk has no room for another page."""
+    try:
+        return path is not None and shutil.disk_usage(path.parent).free < _PAGES
+    except OSError:
+        return False
+
+
+def _reason(error: Exception, path: Path | None) -> str:
     """What happened to the file and what to do about it."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error)
     unwritable = "make the folder writable or choose another --out"
@@ -182,7 +222,9 @@ def _reason(error: Exception) -> str:
         ("No space left", full),
         (
             "disk I/O",
-            "the disk refuses to read or write; check its space and state, then give the same command again",
+            full
+            if _is_full(path)
+            else "the disk refuses to read or write; check its space and state, then give the same command again",
         ),
         ("locked", f"another run has held the store for more than {_BUSY_S:g} s; try again when it is done"),
     ):

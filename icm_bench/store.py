@@ -13,8 +13,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,9 +178,11 @@ class Store(Database):
         return found[0][0] if found else None
 
     def put_draws(self, row: str, plan: str, data: bytes) -> None:
-        """Keep a row's resampled figures, so that the next table is quick, unless the store cannot be written."""
+        """Keep a row's resampled figures, so that the next table is quick. What cannot be written, as on a full disk,
+        is made again then.
+        """
         if self.is_writable:
-            with self.told(), self.transaction():
+            with self.told(), suppress(sqlite3.OperationalError), self.transaction():
                 self.db.execute("INSERT OR REPLACE INTO draws VALUES (?,?,?)", (row, plan, data))
 
     def hashes(self, paths: Sequence[Path]) -> list[str]:

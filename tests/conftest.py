@@ -1,5 +1,7 @@
 """Fixtures that several test files share."""
 
+from pathlib import Path
+
 import pytest
 
 
@@ -18,3 +20,12 @@ def world(tmp_path, monkeypatch):
 def no_remembered_data(tmp_path_factory, monkeypatch):
     """What the user's ``icm-bench data add`` has remembered is of no concern to a test."""
     monkeypatch.setenv("ICM_BENCH_CONFIG", str(tmp_path_factory.getbasetemp() / "no-config"))
+
+
+@pytest.fixture
+def kills(monkeypatch):
+    """The module benchmarks/kills.py."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "benchmarks"))
+    import kills
+
+    return kills

@@ -74,13 +74,14 @@ class World:
         return self.log.read_text().split().count(what) if self.log.exists() else 0
 
     def command(self, *arguments: str, **environment: str) -> subprocess.Popen:
-        """``icm-bench run`` on this world, in a process of its own."""
+        """``icm-bench run`` on this world, in a process (and a process group) of its own."""
         # A job that a shell starts in the background inherits an ignored SIGINT.
         code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
         words = [sys.executable, "-c", f"{code}; from icm_bench.cli import main; main()", *self.arguments(*arguments)]
         return subprocess.Popen(
-            words, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+            words, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True,
+        )  # fmt: skip
 
     def arguments(self, *more: str) -> list[str]:
         words = ["run", "--method", "quant", "--task", "bright", "--data", str(self.data), "--out", str(self.out)]

@@ -1,16 +1,7 @@
-"""A run killed at random moments and given again ends as the unbroken one: a few of the kills of benchmarks/kills.py."""
+"""A run killed at random moments and given again ends as the unbroken one: a few kills of benchmarks/kills.py."""
 
-from pathlib import Path
-
-import pytest
-
-
-@pytest.fixture
-def kills(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "benchmarks"))
-    import kills
-
-    return kills
+import sqlite3
+from contextlib import closing
 
 
 def test_a_run_killed_at_random_moments_loses_nothing_and_makes_nothing_twice(kills, tmp_path):
@@ -26,17 +17,17 @@ def test_a_run_killed_at_random_moments_loses_nothing_and_makes_nothing_twice(ki
 
 
 def test_a_store_that_lacks_something_or_holds_it_twice_is_found(kills, tmp_path):
-    import sqlite3
-    from contextlib import closing
-
-    torture = kills.Torture(kills.cases(kills.pictures(tmp_path / "pictures", 2))[1], tmp_path, seed=0)
-    torture.home = torture.folder / "unbroken"
-    for change in (
-        "DELETE FROM decodes WHERE stream=1",
-        "INSERT INTO sets SELECT digest || 'x', members FROM sets",
-        "UPDATE streams SET n_bytes=n_bytes+1 WHERE id=2",
-    ):
-        with closing(sqlite3.connect(torture.home / "store.sqlite")) as db:
+    case = kills.cases(kills.pictures(tmp_path / "pictures", 2))[1]
+    store = kills.Torture(case, tmp_path, seed=0).folder / "unbroken" / "store.sqlite"
+    for name, change in {
+        "decodes": "DELETE FROM decodes WHERE stream=1",
+        "sets": "INSERT INTO sets SELECT digest || 'x', members FROM sets",
+        "streams": "UPDATE streams SET n_bytes=n_bytes+1 WHERE id=2",
+        "cells": "UPDATE cells SET row=replace(row, '\"n_pictures\": 2', '\"n_pictures\": 1')",
+    }.items():
+        before = kills.lasting(store)
+        with closing(sqlite3.connect(store)) as db:
             db.execute(change)
             db.commit()
-        assert kills.lasting(torture.home / "store.sqlite") != torture.unbroken[0]
+        after = kills.lasting(store)
+        assert after[name] != before[name]

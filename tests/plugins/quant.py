@@ -16,9 +16,10 @@ from icm_bench.method import Method, RateAxis
 
 @dataclass(frozen=True)
 class Quant(Method):
-    """fail_on: pictures whose first value modulo 10 is this cannot be coded. Environment: see below."""
+    """fail_on: pictures whose first value modulo fail_mod is this cannot be coded. Environment: see below."""
 
     fail_on: int = -1
+    fail_mod: int = 10
     wrong: str = ""
 
     rate = RateAxis("bits", (2, 4), low=1, high=6)
@@ -29,7 +30,7 @@ class Quant(Method):
         _log("encode")
         time.sleep(float(os.environ.get("QUANT_PAUSE", "0")))
         _die(int(image[0, 0, 0]))
-        if int(image[0, 0, 0]) % 10 == self.fail_on:
+        if int(image[0, 0, 0]) % self.fail_mod == self.fail_on:
             raise CodecError("the test codec cannot code this picture")
         step = 1 << (8 - int(rate))
         coarse = image // step

@@ -1,6 +1,7 @@
 # make demo   install into .venv, measure the mini world, draw the plots
 # make test   install into .venv, run the tests
 # make check  lint, types and tests
+# make gate   check the shipped checkpoints against results/baseline
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3)
 VENV := .venv
@@ -8,12 +9,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT ?= results/demo
 
-.PHONY: demo test lint types check results mini real claims clean
+.PHONY: demo test lint types check results mini real baseline gate claims clean
 .DELETE_ON_ERROR:
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[onnx,mmseg,timm,report,parquet,dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[onnx,mmseg,timm,report,parquet,ray,dev]"
 	@touch $@
 
 demo: $(STAMP)
@@ -70,6 +71,13 @@ define coded
 	$(BIN)/icm-bench run --method rdc --betas 0,0.5,1 --task $(1) $(2) --out results/real
 	$(BIN)/icm-bench run --method "vvc(preset='fast')" --rates 32,37,42,47,52 --task $(1) $(2) --out results/real
 endef
+
+# What continuous integration compares the shipped checkpoints with; prints what changed.
+baseline: $(STAMP)
+	$(BIN)/icm-bench check --update --golden tests/golden
+
+gate: $(STAMP)
+	$(BIN)/icm-bench check --golden tests/golden
 
 # The page of claims, from the stores that "make mini" and "make real" leave.
 claims: $(STAMP)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from icm_bench.method import Beta
 from icm_bench.plan import Cell, Plan
+from icm_bench.shard import WHOLE, Shard
 from icm_bench.store import Store
 from icm_bench.task import Sample
 from icm_bench.units import Unit, Want
@@ -25,6 +26,7 @@ class _Draft:
     measure: set[Beta] = field(default_factory=set)
     wants: dict[tuple[int, str], tuple[Sample, list[Beta]]] = field(default_factory=dict)
     cells: list[int] = field(default_factory=list)
+    verify: dict[Beta, int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,16 @@ def missing(plan: Plan, store: Store, cells: Sequence[int]) -> Missing:
         for key, sample, picture in zip(keys[index], corpus.samples, corpus.pictures, strict=True):
             unmeasured = (key, cell.beta) not in known.decodes
             unseen = has_net and (subject, key, cell.beta, sample.id) not in known.evidence
-            if not (unmeasured or unseen):
+            unverified = plan.context.verify and (key, cell.beta) not in known.verified
+            if not (unmeasured or unseen or unverified):
                 continue
             draft = drafts.setdefault(key, _Draft(cell, sample, picture))
             draft.betas.add(cell.beta)
             draft.cells.append(index)
             if unmeasured:
                 draft.measure.add(cell.beta)
+            if unverified:
+                draft.verify[cell.beta] = known.decodes.get((key, cell.beta))
             if unseen:
                 draft.wants.setdefault((cell.subject, sample.id), (sample, []))[1].append(cell.beta)
     return Missing([_unit(key, draft) for key, draft in drafts.items()], known.streams)
@@ -68,6 +73,7 @@ def _unit(key: str, draft: _Draft) -> Unit:
         frozenset(draft.measure),
         wants=wants,
         cells=tuple(dict.fromkeys(draft.cells)),
+        verify=draft.verify,
     )  # fmt: skip
 
 
@@ -84,8 +90,9 @@ class Estimate:
     untimed: tuple[str, ...]
 
 
-def estimate(plan: Plan, store: Store, todo: Missing) -> Estimate:
-    """Count the work and guess its time in one process, from the mean seconds in the store."""
+def estimate(plan: Plan, store: Store, todo: Missing, shard: Shard = WHOLE) -> Estimate:
+    """Count the work of a part and guess its time in one process, from the mean seconds in the store."""
+    todo = Missing([unit for unit in todo.units if shard.has(unit.key)], todo.coded)
     pace = _Pace(store)
     untimed: dict[str, None] = {}
     seconds, predictions = 0.0, 0
@@ -102,7 +109,7 @@ def estimate(plan: Plan, store: Store, todo: Missing) -> Estimate:
             else:
                 seconds += once + each * times
     n_encodes = sum(unit.key not in todo.coded for unit in todo.units)
-    total = plan.n_units()
+    total = plan.n_units(shard.has)
     return Estimate(
         total, total - len(todo.units), n_encodes, len(todo.units), predictions, None if untimed else seconds,
         tuple(untimed),

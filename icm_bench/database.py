@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any, Self
 
 from icm_bench.errors import UserError
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 _APPLICATION = 0x49434D42  # "ICMB"
 _BUSY_S = 60.0
-#: Bytes that SQLite needs at the least, for the index of its log.
-_PAGES = 32768
-#: How SQLite calls it when it cannot make the files that it keeps beside the store.
-_NO_ROOM = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN)
 _SCHEMA = """
 CREATE TABLE sessions (id INTEGER PRIMARY KEY, provenance TEXT NOT NULL);
 CREATE TABLE files (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, sha256 TEXT);
@@ -28,7 +24,7 @@ CREATE TABLE makers (id INTEGER PRIMARY KEY, method TEXT, checkpoint TEXT, prove
 CREATE TABLE streams (id INTEGER PRIMARY KEY, key TEXT UNIQUE NOT NULL, maker INTEGER, session INTEGER, rate
 REAL,
     picture TEXT, profile TEXT, width INTEGER, height INTEGER, n_bytes INTEGER, encode_s REAL, data BLOB,
-    pixels_orig INTEGER, pixels_seen INTEGER);
+    pixels_orig INTEGER, pixels_seen INTEGER, sha256 TEXT);
 CREATE TABLE decodes (stream INTEGER, beta REAL, session INTEGER, n_bytes INTEGER, layer_bytes TEXT,
     squared_error INTEGER, ms_ssim REAL, decode_s REAL, bits_estimated REAL, pixels TEXT, PRIMARY KEY (stream, beta))
     WITHOUT ROWID;
@@ -44,6 +40,9 @@ CREATE TABLE cells (key TEXT PRIMARY KEY, version TEXT, n_failed INTEGER, member
 REAL,
     subject TEXT, row TEXT NOT NULL);
 CREATE TABLE draws (row TEXT, plan TEXT, data BLOB, PRIMARY KEY (row, plan)) WITHOUT ROWID;
+CREATE TABLE requests (request TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE checks (stream INTEGER, beta REAL, session INTEGER, levels INTEGER, n_off INTEGER, decoded_by TEXT,
+    error TEXT NOT NULL, PRIMARY KEY (stream, beta)) WITHOUT ROWID;
 """
 #: What turns a store of each version into one of the next.
 _STEPS = {
@@ -55,6 +54,12 @@ _STEPS = {
     ),
     2: ("CREATE TABLE draws (row TEXT, plan TEXT, data BLOB, PRIMARY KEY (row, plan)) WITHOUT ROWID",),
     3: ("ALTER TABLE decodes ADD COLUMN pixels TEXT",),
+    4: (
+        "ALTER TABLE streams ADD COLUMN sha256 TEXT",
+        "CREATE TABLE requests (request TEXT PRIMARY KEY) WITHOUT ROWID",
+        "CREATE TABLE checks (stream INTEGER, beta REAL, session INTEGER, levels INTEGER, n_off INTEGER,"
+        " decoded_by TEXT, error TEXT NOT NULL, PRIMARY KEY (stream, beta)) WITHOUT ROWID",
+    ),
 }
 
 
@@ -73,16 +78,17 @@ class Database:
             try:
                 self._open(_where(self.path, create))
             except sqlite3.OperationalError as error:
-                if create or self.path is None or not _is_settled(self.path) or _kind(error) not in _NO_ROOM:
+                if create or self.path is None or "locked" in str(error) or not _is_whole(self.path):
                     raise
-                self._open(_read_only(self.path))  # a full disk has no room for what SQLite keeps beside the file
+                # A full disk has no room for the index of SQLite's log, but all results are in the file.
+                self._open(f"{self.path.resolve().as_uri()}?mode=ro&immutable=1")
 
     def _open(self, address: str) -> None:
         self.db = sqlite3.connect(address, timeout=_BUSY_S, isolation_level=None, uri=True)
         try:
             self._prepare()
         except BaseException:
-            self.db.close()
+            self.db.close()  # which takes away the files that SQLite has put beside it
             raise
 
     def _prepare(self) -> None:
@@ -169,6 +175,12 @@ class Database:
         """Hook: forget what was noted about rows that are gone again."""
 
 
+def _is_whole(path: Path) -> bool:
+    """Whether all is in the file itself, and nothing in a log beside it."""
+    log = path.with_name(f"{path.name}-wal")
+    return not log.exists() or log.stat().st_size == 0
+
+
 def _where(path: Path | None, create: bool) -> str:
     """The address SQLite opens: for reading only where the file or its folder cannot be written."""
     if path is None:
@@ -176,36 +188,15 @@ def _where(path: Path | None, create: bool) -> str:
     address = path.resolve().as_uri()
     if create or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         return address
-    return _read_only(path)
-
-
-def _read_only(path: Path) -> str:
-    """The address for reading only; nothing is made beside a file whose log is gone."""
-    return f"{path.resolve().as_uri()}?mode=ro" + ("&immutable=1" if _is_settled(path) else "")
-
-
-def _is_settled(path: Path) -> bool:
-    """Whether all that was written is in the file itself, and nothing in the log beside it."""
     log = path.with_name(f"{path.name}-wal")
-    return not log.exists() or log.stat().st_size == 0
-
-
-def _kind(error: sqlite3.Error) -> int:
-    """SQLite's primary error code."""
-    return int(error.sqlite_errorcode) & 0xFF
-
-
-def _is_full(path: Path | None) -> bool:
-    """Whether the disk has no room for another page."""
-    try:
-        return path is not None and shutil.disk_usage(path.parent).free < _PAGES
-    except OSError:
-        return False
+    return f"{address}?mode=ro" + ("" if log.exists() else "&immutable=1")
 
 
 def _reason(error: Exception, path: Path | None) -> str:
     """What happened to the file and what to do about it."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    if "disk I/O" in text and path is not None and not disk_usage(path.parent).free:
+        text = "disk is full"  # SQLite says so only where it was the file itself that could not grow
     unwritable = "make the folder writable or choose another --out"
     full = "the disk is full; free some space and give the same command again: what is finished is kept"
     for mark, reason in (
@@ -222,9 +213,7 @@ def _reason(error: Exception, path: Path | None) -> str:
         ("No space left", full),
         (
             "disk I/O",
-            full
-            if _is_full(path)
-            else "the disk refuses to read or write; check its space and state, then give the same command again",
+            "the disk refuses to read or write; check its space and state, then give the same command again",
         ),
         ("locked", f"another run has held the store for more than {_BUSY_S:g} s; try again when it is done"),
     ):

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -14,10 +14,11 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol
 
+from icm_bench.errors import UserError
+from icm_bench.simd import THREAD_VARIABLES
 from icm_bench.units import Context, Failure, Unit, UnitResult
 from icm_bench.work import work
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _TRIES = 2
 #: How long a worker that is told to end may take, for instance to remove its temporary files.
 _FAREWELL_S = 5.0
@@ -80,8 +81,23 @@ def automatic(n_units: int, device: str = "cpu") -> int:
 
 
 def make(workers: int) -> Engine:
-    """The engine for a number of workers."""
+    """The engine of this machine for a number of workers."""
     return Serial() if workers == 1 else Pool(workers)
+
+
+def engine_of(name: str, workers: int, device: str = "cpu", address: str = "") -> Callable[[int], Engine]:
+    """What makes the engine for a number of units. name: local or ray; workers: 0 takes as many as pay. Raises
+    UserError for another name, and where Ray or its cluster is not there.
+    """
+    if name not in ("local", "ray"):
+        raise UserError(f"--engine {name}: there are local and ray")
+    if name == "ray":
+        from icm_bench.ray_engine import Ray
+
+        return lambda n_units: Ray(address, workers)
+    if address:
+        raise UserError("--address is of --engine ray")
+    return lambda n_units: make(workers or automatic(n_units, device))
 
 
 @dataclass
@@ -178,8 +194,8 @@ def _one_thread() -> Iterator[None]:
     """Children started here give their libraries one thread; these read the variables while they are
     loaded.
     """
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:
         yield
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -95,11 +95,11 @@ class Plan:
             self._keys[place] = stream_keys(place[0], corpus.pictures)
         return self._keys[place]
 
-    def n_units(self) -> int:
+    def n_units(self, wanted: Callable[[str], bool] = lambda key: True) -> int:
         """Pictures times rates times methods, shared between tasks and nets; betas cost no unit of their
-        own.
+        own. wanted: counts only units with such keys.
         """
-        return len({key for cell in self.cells for key in self.stream_keys(cell)})
+        return sum(map(wanted, {key for cell in self.cells for key in self.stream_keys(cell)}))
 
 
 def stream_keys(coding: str, pictures: Iterable[str]) -> list[str]:
@@ -127,7 +127,8 @@ def build(request: Request, store: Store) -> Plan:
     if reference is not None and reference not in methods and any(net is not None for net in nets):
         methods.insert(0, reference)
     coders = tuple(Coder(_method_key(method), method.spec, method.checkpoint_id) for method in methods)
-    context = Context(coders, tuple(subjects), request.device, request.seed, request.profile, request.batch)
+    asked = request.device, request.seed, request.profile, request.batch, request.verify
+    context = Context(coders, tuple(subjects), *asked)
     plan = Plan(request, context, methods, corpora, nets)
     if request.betas is not None and all(method.betas == (None,) for method in methods):
         raise UserError(f"--betas: {', '.join(request.methods)} has no trade-off beta; leave it out")

@@ -6,6 +6,7 @@ then wine and olive of P. Tol, "Colour Schemes" (2021).
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,6 +95,14 @@ def mark_mixed(figure: Figure, reason: str) -> None:
     looks = {"transform": axes.transAxes, "ha": "center", "color": "#b00020", "zorder": 6}
     axes.text(0.5, 0.5, "MIXED RATES", fontsize=20, alpha=0.22, rotation=18, va="center", **looks)  # type: ignore
     axes.text(0.5, 0.02, reason, fontsize=5.5, va="bottom", **looks)  # type: ignore
+
+
+def warn(figure: Figure, text: str) -> None:
+    """Write a warning inside of a figure's axes, at their lower end."""
+    axes = figure.axes[0]
+    box = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1}
+    looks = {"fontsize": 5, "ha": "center", "va": "bottom", "color": "#b00020", "zorder": 7, "bbox": box}
+    axes.text(0.5, 0.07, textwrap.fill(text, 70), transform=axes.transAxes, **looks)  # type: ignore[arg-type]
 
 
 def looks(methods: Iterable[str]) -> dict[str, tuple[str, str]]:

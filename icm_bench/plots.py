@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from icm_bench import plot_more, plot_style
+from icm_bench import plot_more, plot_style, verification
 from icm_bench.curves import Group, groups, one_axis, slug_of, why_not_one_axis
 from icm_bench.errors import UserError
 from icm_bench.plot_curves import Look, Looks, against_rate, along_beta
@@ -67,7 +67,7 @@ def _drawn(
 ) -> list[Plot]:
     """The figures that there are, named and, where rates are mixed, marked. figures: (kind, end of name, figure)."""
     taken = {plot.name for plot in before}
-    reason = why_not_one_axis(group.rows)
+    reason, warning = why_not_one_axis(group.rows), verification.warning(group.rows.to_dict("records"))
     made = []
     for kind, more, figure in figures:
         if figure is None or kind not in kinds:
@@ -77,6 +77,8 @@ def _drawn(
         taken.add(name)
         if reason is not None:
             plot_style.mark_mixed(figure, reason.partition(":")[0])
+        if warning is not None:
+            plot_style.warn(figure, warning)
         plot_style.fit_headings(figure)
         made.append(Plot(name, figure))
     return made

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from icm_bench import __version__
+from icm_bench import __version__, simd
 
 _LIBRARIES = (
     "torch", "torchvision", "compressai", "numpy", "pillow", "pycocotools", "onnxruntime", "imageio-ffmpeg",
@@ -30,7 +29,7 @@ def gather(device: str = "cpu", workers: int = 1, seed: int = 0) -> dict[str, An
         "libraries": {name: found for name in _LIBRARIES if (found := installed_version(name)) is not None},
         "machine": f"{_cpu_model()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
         "device": device,
-        "threads": 1 if workers > 1 else _threads(),
+        "threads": 1 if workers > 1 else simd.threads(),
         "n_workers": workers,
         "seed": seed,
         "utc": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -65,13 +64,6 @@ def installed_version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def _threads() -> int:
-    if "torch" in sys.modules:
-        return int(sys.modules["torch"].get_num_threads())
-    text = os.environ.get("OMP_NUM_THREADS", "")
-    return int(text) if text.isdigit() else os.cpu_count() or 1
 
 
 def _cpu_model() -> str:

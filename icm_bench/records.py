@@ -16,7 +16,8 @@ class Record:
     """One picture of a cell. n_bytes: what a receiver needs; squared_error over 3 pixels_seen values.
 
     n_pixels: of the original; pixels_seen: of what is compared and shown to nets; coded: (height, width) coded;
-    pixels: digest of the decoded picture, "" where an older version did not note it.
+    pixels: digest of the decoded picture, "" where an older version did not note it; verified: whether another
+    process decodes the same, None where none was asked, and levels_apart: the largest difference there.
     """
 
     sample: str
@@ -34,6 +35,8 @@ class Record:
     pixels: str
     maker: int
     session: int
+    verified: bool | None = None
+    levels_apart: int | None = None
     evidence: Any = None
 
     @property
@@ -80,8 +83,10 @@ def read(store: Store, where: Where) -> list[Record]:
         row[0]: row[1:]
         for row in store.query(
             "SELECT s.key, d.n_bytes, s.pixels_orig, s.pixels_seen, s.height, s.width, d.squared_error, d.ms_ssim,"
-            " s.encode_s, d.decode_s, d.layer_bytes, d.bits_estimated, d.pixels, s.maker, d.session"
+            " s.encode_s, d.decode_s, d.layer_bytes, d.bits_estimated, d.pixels, s.maker, d.session,"
+            " c.error, c.levels"
             " FROM streams s JOIN decodes d ON d.stream=s.id AND d.beta=?"
+            " LEFT JOIN checks c ON c.stream=s.id AND c.beta=d.beta"
             f" {among}",
             where.beta, told,
         )
@@ -102,13 +107,13 @@ def read(store: Store, where: Where) -> list[Record]:
         if decode is None or predicted is None:
             continue
         n_bytes, n_pixels, seen_pixels, height, width, squared_error, ms_ssim, encode_s, decode_s = decode[:9]
-        layer_bytes, bits_estimated, pixels, maker, session = decode[9:]
+        layer_bytes, bits_estimated, pixels, maker, session, check_error, levels = decode[9:]
         predict_s, predicted_in, data = predicted
         found.append(
             Record(
                 sample, n_bytes, n_pixels, seen_pixels, (height, width), squared_error, ms_ssim, encode_s, decode_s,
                 predict_s, json.loads(layer_bytes), bits_estimated, pixels or "", maker, max(session, predicted_in),
-                None if data is None else unpack(data),
+                None if check_error is None else not check_error, levels, None if data is None else unpack(data),
             )
         )  # fmt: skip
     return found

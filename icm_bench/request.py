@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from icm_bench import registry
 from icm_bench.errors import UserError
@@ -19,7 +20,7 @@ class Request:
     weights: one file per net, in their order. aux_rates: rates of the second layer, for methods with a parameter
     ``aux_rate``; coded_scales: per cent of the side that is coded, for methods with a parameter ``scale``. reference:
     the method that gives the uncompressed line, or None. batch: most pictures through a net at once, 0 for the
-    device's default.
+    device's default. verify: decode every stream again in another process.
     """
 
     methods: tuple[str, ...]
@@ -37,6 +38,13 @@ class Request:
     seed: int = 0
     profile: str = ORIG
     batch: int = 0
+    verify: bool = False
+
+    @classmethod
+    def of(cls, held: Mapping[str, Any]) -> Request:
+        """The request whose fields these are, as JSON holds them. Raises TypeError for a field there is not."""
+        fields: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in held.items()}
+        return cls(**fields)
 
 
 def methods_of(request: Request) -> list[Method]:

@@ -28,7 +28,7 @@ Row = dict[str, Any]
 #: Columns that tell two runs of the same content apart.
 VOLATILE = frozenset(("encode_s", "decode_s", "predict_s", "utc", "threads", "n_workers", "n_sessions", "commit"))
 #: What makes a stored row a finished one: our version, and a count that goes up when a row's content changes.
-SCORED_BY = f"{__version__} rows 2"
+SCORED_BY = f"{__version__} rows 3"
 _MOST_ERRORS = 100
 
 
@@ -39,13 +39,22 @@ def rows(store: Store, plan: Plan) -> list[Row]:
 
 
 def complete(store: Store, plan: Plan) -> dict[int, Row]:
-    """Rows by cell index that need no work: every picture is there and this version has scored them."""
+    """Rows by cell index that need no work: every picture is there, verified where that is asked, and this version
+    has scored them.
+    """
     found = _rows(store, [cell.key for cell in plan.cells])
     return {
         index: found[cell.key][0]
         for index, cell in enumerate(plan.cells)
-        if cell.key in found and found[cell.key][1:] == (0, SCORED_BY)
+        if cell.key in found
+        and found[cell.key][1:] == (0, SCORED_BY)
+        and not (plan.context.verify and found[cell.key][0]["verified"] != "yes")
     }
+
+
+def failed(row: Row) -> bool:
+    """Whether a row is not what it should be: an error, pictures missing, or a stream that failed verification."""
+    return row["error"] is not None or row["verified"] == "no"
 
 
 def _rows(store: Store, keys: list[str]) -> dict[str, tuple[Row, int, str]]:
@@ -201,6 +210,21 @@ def _counts(found: list[Record], n_expected: int, method: Method) -> Row:
         "decode_s": math.fsum(one.decode_s for one in found),
         "predict_s": math.fsum(one.predict_s for one in found),
         "score": None,
+    } | _verified(found)
+
+
+def _verified(found: list[Record]) -> Row:
+    """How many streams another process decodes to the same pictures, how many not; blank where none was asked."""
+    checked = [one for one in found if one.verified is not None]
+    if not checked:
+        return dict.fromkeys(("verified", "n_verified", "n_verify_failed", "levels_apart"))
+    passed = sum(bool(one.verified) for one in checked)
+    answer = "no" if passed < len(checked) else "yes" if passed == len(found) else None
+    return {
+        "verified": answer,
+        "n_verified": passed,
+        "n_verify_failed": len(checked) - passed,
+        "levels_apart": max((one.levels_apart for one in checked if one.levels_apart is not None), default=None),
     }
 
 
@@ -245,11 +269,10 @@ def _errors(store: Store, where: Where, done: set[str]) -> dict[str, str]:
 
 def _origin(store: Store, found: list[Record]) -> Row:
     """Provenance: of the latest run that made any of these records, and of the codec's programs."""
-    sessions = sorted({one.session for one in found})
-    newest = "SELECT provenance FROM sessions WHERE id=(SELECT max(id) FROM sessions)"
-    told = (
-        store.query("SELECT provenance FROM sessions WHERE id=?", sessions[-1]) if sessions else store.query(newest)
-    )
+    sessions = {one.session for one in found}
+    newest = "SELECT provenance FROM sessions {} ORDER BY json_extract(provenance, '$.utc') DESC, id DESC LIMIT 1"
+    among = "WHERE id IN (SELECT value FROM json_each(?))"
+    told = store.query(newest.format(among), json.dumps([*sessions])) if sessions else store.query(newest.format(""))
     makers = store.query(
         "SELECT provenance FROM makers WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
         json.dumps(sorted({one.maker for one in found})),

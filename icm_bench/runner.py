@@ -13,8 +13,9 @@ from typing import Any
 from icm_bench import backlog, changes, provenance, rows
 from icm_bench.engine import Engine, Serial
 from icm_bench.plan import Plan
+from icm_bench.shard import WHOLE, Shard
 from icm_bench.store import Store
-from icm_bench.units import Unit
+from icm_bench.units import Unit, UnitResult
 
 
 @dataclass(frozen=True)
@@ -78,18 +79,25 @@ class Finished:
 Event = Started | Refused | Changed | UnitDone | CellDone | Finished
 
 
-def run(plan: Plan, store: Store, engine: Engine | Callable[[int], Engine] | None = None) -> Generator[Event]:
+def run(
+    plan: Plan,
+    store: Store,
+    engine: Engine | Callable[[int], Engine] | None = None,
+    shard: Shard = WHOLE,
+) -> Generator[Event]:
     """Make every row of the plan; units and rows that the store holds are not made again.
 
     Each finished unit is kept at once, so closing the generator, Ctrl-C or a kill lose at most the units in
-    work. engine: one, or what makes one for the number of units that are missing; None works serially.
+    work. engine: one, or what makes one for the number of units that are missing; None works serially. shard: only
+    units of this part are worked on, and rows made that lack no other.
     """
     done = rows.complete(store, plan)
     todo = [index for index in range(len(plan.cells)) if index not in done]
     work = backlog.missing(plan, store, todo)
-    engine = engine(len(work.units)) if callable(engine) else engine or Serial()
-    total = plan.n_units()
-    yield Started(total, total - len(work.units), len(plan.cells))
+    mine = [unit for unit in work.units if shard.has(unit.key)]
+    engine = engine(len(mine)) if callable(engine) else engine or Serial()
+    total = plan.n_units(shard.has)
+    yield Started(total, total - len(mine), len(plan.cells))
     for refusal in plan.refusals:
         yield Refused(refusal.method, refusal.task, refusal.reason)
     for row in done.values():
@@ -99,42 +107,58 @@ def run(plan: Plan, store: Store, engine: Engine | Callable[[int], Engine] | Non
         return
     for change in changes.since(plan, store):
         yield Changed(change)
+    store.remember(plan.request)
     n_failed = 0
-    for event in _work_off(plan, store, engine, (todo, work)):
-        n_failed += isinstance(event, CellDone) and event.row["error"] is not None
+    for event in _work_off(plan, store, engine, _Todo(todo, work, mine)):
+        n_failed += isinstance(event, CellDone) and rows.failed(event.row)
         yield event
-    yield Finished(len(work.units), n_failed)
+    yield Finished(len(mine), n_failed)
 
 
-def _work_off(
-    plan: Plan, store: Store, engine: Engine, work: tuple[list[int], backlog.Missing]
-) -> Iterator[UnitDone | CellDone]:
+@dataclass(frozen=True)
+class _Todo:
+    """cells: indices of those without their row; missing: all that they lack; units: what is done of it here."""
+
+    cells: list[int]
+    missing: backlog.Missing
+    units: list[Unit]
+
+
+def _work_off(plan: Plan, store: Store, engine: Engine, todo: _Todo) -> Iterator[UnitDone | CellDone]:
     """Units as they finish, and each cell as soon as its last unit has."""
-    todo, missing = work
-    units = {unit.key: unit for unit in missing.units}
-    waits_for = Counter(index for unit in missing.units for index in unit.cells)
+    units = {unit.key: unit for unit in todo.units}
+    waits_for = Counter(index for unit in todo.missing.units for index in unit.cells)
     sets = {corpus.digest: corpus.members for corpus in plan.corpora}
 
     def origin() -> dict[str, Any]:
         told = provenance.gather(plan.request.device, engine.workers, plan.request.seed)
         return told | {"sets": changes.seen(plan)}
 
-    ready = [index for index in todo if not waits_for[index]]
+    ready = [index for index in todo.cells if not waits_for[index]]
     if ready:
         store.begin(origin, sets)
         yield from (CellDone(rows.finish(store, plan, index), cached=False) for index in ready)
-    with_streams = (_with_stream(unit, store, missing) for unit in missing.units)
+    with_streams = (_with_stream(unit, store, todo.missing) for unit in todo.units)
     for n_done, result in enumerate(engine.map(plan.context, with_streams), 1):
         if n_done == 1 and not ready:
             store.begin(origin, sets)  # only now, when the libraries in use are loaded and say their threads
         unit = units[result.key]
         failures = store.put(result)
         where = (plan.context.coders[unit.coder].spec, unit.rate, unit.sample.id, n_done)
-        yield (UnitFailed(*where, tuple(f"{f.stage}: {f.error}" for f in failures)) if failures else UnitDone(*where))
+        errors = *(f"{f.stage}: {f.error}" for f in failures), *_unverified(result)
+        yield UnitFailed(*where, errors) if errors else UnitDone(*where)
         for index in unit.cells:
             waits_for[index] -= 1
             if not waits_for[index]:
                 yield CellDone(rows.finish(store, plan, index), cached=False)
+
+
+def _unverified(result: UnitResult) -> Iterator[str]:
+    """What failed when another process decoded a unit's stream."""
+    for one in result.checks:
+        if one.error:
+            at = "" if one.beta is None else f" at beta {one.beta:g}"
+            yield f"verify: stream {result.key}{at}, decoded in another process ({one.by}): {one.error}"
 
 
 def _with_stream(unit: Unit, store: Store, missing: backlog.Missing) -> Unit:

@@ -24,16 +24,17 @@ BOUNDS = ("_low", "_high")
 _NUMBERS = (
     "rate", "beta", "n_pictures", "n_expected", "n_failed", "pixels_orig", "n_bytes", "bpp", BPP_INPUT, "psnr_mean",
     "ms_ssim_mean", "encode_s", "decode_s", "score", "checkpoints", "parameters",
+    "n_verified", "n_verify_failed",
 )  # fmt: skip
 #: Columns that they read as text.
 _TEXTS = (
     "method", "checkpoint", "rate_name", "profile", "rate_kind", "task", "data", "data_fingerprint",
-    "samples", "net", "main_metric", "error", "source",
+    "samples", "net", "main_metric", "error", "source", "verified",
 )  # fmt: skip
 #: Further columns of a row.
 _OTHERS = (
     "key", "n_exact", "n_ms_ssim", "n_workers", "n_sessions", "method_name", "layer_bytes", "squared_error",
-    "bpp_mean", "bpp_coded", "bpp_input", "bpp_estimated_mean",
+    "levels_apart", "bpp_mean", "bpp_coded", "bpp_input", "bpp_estimated_mean",
     "psnr_global", "pixels_coded", "pixels_input", "predict_s",
     "lossless", "higher_is_better", "task_spec", "net_fingerprint", "errors", "method_provenance", "version",
     "commit", "python", "libraries", "machine", "device", "threads", "seed", "utc",

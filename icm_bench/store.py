@@ -2,6 +2,7 @@
 
     streams (method, checkpoint, rate, picture) --< decodes (beta)
                                                 --< evidence (task, net, beta, sample)   -> cells (rows)
+                                                --< checks (beta): decoded again by another process
 
 Every record is found by what it was made from, so resuming a killed run and using its streams for another
 task, net or trade-off are the same look-up. One transaction per finished unit; only the main process writes.
@@ -10,6 +11,7 @@ A beta of None (a codec without the axis) is kept as -1.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -28,11 +30,16 @@ from icm_bench.units import Failure, UnitResult
 
 @dataclass(frozen=True)
 class Known:
-    """What the store already holds of some streams: keys, (key, beta), (subject, key, beta, sample)."""
+    """What the store already holds of some streams: keys of those with bytes, (key, beta), (subject, key, beta,
+    sample).
+
+    decodes: with the squared error of each; verified: those that passed.
+    """
 
     streams: frozenset[str]
-    decodes: frozenset[tuple[str, Beta]]
+    decodes: dict[tuple[str, Beta], int]
     evidence: frozenset[tuple[str, str, Beta, str]]
+    verified: frozenset[tuple[str, Beta]]
 
 
 def beta_out(beta: Beta) -> float:
@@ -89,7 +96,8 @@ class Store(Database):
         A second, different stream of what one key names is not taken: that unit then holds this failure only.
         """
         with self.told(), self.transaction():
-            if result.stream is not None and (self.stream(result.key) or result.stream.data) != result.stream.data:
+            made = None if result.stream is None else hashlib.sha256(result.stream.data).hexdigest()
+            if result.stream is not None and (self.stream_digest(result.key) or made) != made:
                 text = f"CodecError: {result.stream.method} has made two different streams of one picture"
                 result = UnitResult(result.key, failures=(Failure("encode", text),))
             self._put(result)
@@ -102,8 +110,9 @@ class Store(Database):
             s = result.stream
             maker = self._id("makers", (s.method, s.checkpoint, json.dumps(s.provenance, sort_keys=True)))
             self.db.execute(
-                "INSERT OR IGNORE INTO streams (key, maker, session, rate, picture, profile, width, height,"
-                " n_bytes, encode_s, data, pixels_orig, pixels_seen) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                "INSERT INTO streams (key, maker, session, rate, picture, profile, width, height,"
+                " n_bytes, encode_s, data, pixels_orig, pixels_seen) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
+                " ON CONFLICT (key) DO UPDATE SET data=excluded.data WHERE data IS NULL",
                 (
                     key,
                     maker,
@@ -128,6 +137,11 @@ class Store(Database):
                 (row[0], beta_out(d.beta), session, d.n_bytes, json.dumps(d.layer_bytes), d.squared_error,
                  d.ms_ssim, d.decode_s, d.bits_estimated, d.pixels),
             )  # fmt: skip
+        for c in result.checks:
+            self.db.execute(
+                "INSERT OR REPLACE INTO checks VALUES (?,?,?,?,?,?,?)",
+                (row[0], beta_out(c.beta), session, c.levels, c.n_off, c.by, c.error),
+            )
         for e in result.evidence:
             self.db.execute(
                 "INSERT OR IGNORE INTO evidence VALUES (?,?,?,?,?,?,?)",
@@ -213,16 +227,34 @@ class Store(Database):
         return digests
 
     def stream(self, key: str) -> bytes | None:
-        """The container's bytes of a coded picture."""
+        """The container's bytes of a coded picture; None where it is not there, or its bytes were pruned."""
         found = self.query("SELECT data FROM streams WHERE key=?", key)
         return found[0][0] if found else None
 
+    def stream_digest(self, key: str) -> str | None:
+        """sha256 of the container's bytes, also where they were pruned."""
+        found = self.query("SELECT data, sha256 FROM streams WHERE key=?", key)
+        if not found:
+            return None
+        data, digest = found[0]
+        return digest if data is None else hashlib.sha256(data).hexdigest()
+
+    def remember(self, request: Any) -> None:
+        """Note what was asked for, a dataclass, so that its rows can be made where stores are merged."""
+        with self.told(), self.transaction():
+            text = json.dumps(dataclasses.asdict(request), sort_keys=True)
+            self.db.execute("INSERT OR IGNORE INTO requests VALUES (?)", (text,))
+
     def known(self, keys: Iterable[str]) -> Known:
-        """What is there of these streams, in three queries however many they are."""
+        """What is there of these streams, in a few queries however many they are."""
         wanted = json.dumps(list(keys))
         among = "FROM streams s {} WHERE s.key IN (SELECT value FROM json_each(?))"
-        streams = self.query("SELECT s.key " + among.format(""), wanted)
-        decodes = self.query("SELECT s.key, d.beta " + among.format("JOIN decodes d ON d.stream=s.id"), wanted)
+        streams = self.query("SELECT s.key " + among.format("") + " AND s.data IS NOT NULL", wanted)
+        decodes = self.query(
+            "SELECT s.key, d.beta, d.squared_error " + among.format("JOIN decodes d ON d.stream=s.id"), wanted
+        )
+        passed = "JOIN checks c ON c.stream=s.id AND c.error=''"
+        checks = self.query("SELECT s.key, c.beta " + among.format(passed), wanted)
         subjects = self.query("SELECT id, task || char(10) || net FROM subjects")
         names: dict[int, str] = dict(subjects)  # type: ignore[arg-type]
         evidence = self.query(
@@ -231,8 +263,9 @@ class Store(Database):
         )
         return Known(
             frozenset(key for (key,) in streams),
-            frozenset((key, beta_in(beta)) for key, beta in decodes),
+            {(key, beta_in(beta)): error for key, beta, error in decodes},
             frozenset((names[subject], key, beta_in(beta), sample) for subject, key, beta, sample in evidence),
+            frozenset((key, beta_in(beta)) for key, beta in checks),
         )
 
     def failures(self, keys: Sequence[str]) -> dict[str, list[Failure]]:

@@ -23,6 +23,7 @@ _HEADS = {
     "psnr": "PSNR (dB)",
     "ms_ssim": "MS-SSIM",
     "n_pictures": "pictures",
+    "n_verified": "verified",
     "encode_ms": "enc (ms)",
     "decode_ms": "dec (ms)",
     "beta": "β",
@@ -65,6 +66,9 @@ def points_sheet(table: Table) -> Sheet:
         _count(got, expected)
         for got, expected in zip(table.points["n_pictures"], table.points["n_expected"], strict=True)
     ]
+    if "n_verified" in names:
+        both = zip(table.points["n_verified"], table.points["n_pictures"], strict=True)
+        columns[names.index("n_verified")] = [_ABSENT if got != got else f"{got:.0f} of {n:.0f}" for got, n in both]
     heads = tuple(_HEADS.get(name, name) for name in names)
     return Sheet(table.title, heads, tuple(zip(*columns, strict=True)), tuple(name in _TEXT for name in names))
 

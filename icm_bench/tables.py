@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from icm_bench import bdrate
+from icm_bench import bdrate, verification
 from icm_bench.curves import (
     IMPORTED,
     Group,
@@ -163,11 +163,11 @@ def _points(group: Group) -> pd.DataFrame:
         if name == group.main_metric and f"{name}{BOUNDS[0]}" in rows.columns:
             columns[INTERVAL] = [_text(*ends) for ends in zip(*(rows[f"{name}{end}"] for end in BOUNDS), strict=True)]
     columns |= {name: rows[name] for name in group.counts}
-    columns |= {"n_pictures": rows["n_pictures"], "n_expected": rows["n_expected"]}
+    columns |= {name: rows[name] for name in ("n_pictures", "n_expected", "n_verified")}
     for name in ("encode", "decode"):
         columns[f"{name}_ms"] = 1000 * rows[f"{name}_s"].astype(float) / rows["n_pictures"]
     made = pd.DataFrame(columns, index=rows.index).reset_index(drop=True)
-    optional = {"beta", "psnr", "ms_ssim", "encode_ms", "decode_ms"}
+    optional = {"beta", "psnr", "ms_ssim", "n_verified", "encode_ms", "decode_ms"}
     return made.drop(columns=[name for name in made.columns if name in optional and made[name].isna().all()])
 
 
@@ -205,7 +205,7 @@ def _models(group: Group) -> pd.DataFrame:
 
 
 def _notes(group: Group, comparisons: tuple[Comparison, ...]) -> tuple[str, ...]:
-    made = []
+    made = [text] if (text := verification.warning(group.rows.to_dict("records"))) else []
     for _, row in group.rows[group.rows["error"].notna()].iterrows():
         text = " ".join(str(row["error"]).split())
         where = f"{row['method']} at {row['rate_name']} {row['rate']:g}"

@@ -45,6 +45,8 @@ class Context:
     profile: str = ORIG
     #: Most pictures that go through a net at once; 0 leaves it to the device: one on a CPU, eight elsewhere.
     batch: int = 0
+    #: Whether every stream is decoded once more by another process.
+    verify: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class Unit:
     subject is any of those that see the stream: they share the view of the picture.
 
     betas: every beta to decode, in order; measure: those whose quality is missing too; stream: the
-    container's bytes when they are stored already; cells: the plan's cells that wait for this unit.
+    container's bytes when they are stored already; cells: the plan's cells that wait for this unit; verify: betas to
+    decode in another process too, each with the squared error in the store, None where it is not measured yet.
     """
 
     key: str
@@ -77,6 +80,7 @@ class Unit:
     wants: tuple[Want, ...] = ()
     stream: bytes | None = None
     cells: tuple[int, ...] = ()
+    verify: dict[Beta, int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,21 @@ class Decoded:
 
 
 @dataclass(frozen=True)
+class Checked:
+    """A stream decoded again in another process, at one beta.
+
+    levels: the largest difference of a value of the two pictures, None where there was none to compare; n_off: values
+    that differ; by: SIMD level and threads of that process; error: why it failed, "" where it passed.
+    """
+
+    beta: Beta
+    levels: int | None
+    n_off: int
+    by: str
+    error: str = ""
+
+
+@dataclass(frozen=True)
 class Seen:
     """Evidence of one subject for one sample at one beta: deflated JSON. predict_s: its share of the
     net's call.
@@ -157,3 +176,4 @@ class UnitResult:
     decodes: tuple[Decoded, ...] = ()
     evidence: tuple[Seen, ...] = ()
     failures: tuple[Failure, ...] = ()
+    checks: tuple[Checked, ...] = ()

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,7 +27,8 @@ from icm_bench.msssim import ms_ssim
 from icm_bench.plan import task_key
 from icm_bench.store import pack
 from icm_bench.task import ORIG, Net, Task, View
-from icm_bench.units import Coded, Context, Decoded, Failure, Seen, Unit, UnitResult, Want
+from icm_bench.units import Checked, Coded, Context, Decoded, Failure, Seen, Unit, UnitResult, Want
+from icm_bench.verification import Verifier, verify
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,11 +56,14 @@ def work(context: Context, unit: Unit) -> UnitResult:
             data = unit.stream or _encode(context, unit, method, view, made)
             with made.stage("decode"):
                 pictures = _decode(unit, method, view, data, made)
+                if unit.verify:
+                    made.checks = verify(bench.verifier, method, data, (view.shown, pictures), unit.verify)
                 if context.profile != ORIG:
                     made.estimate(method, data)
                 for want in unit.wants:
                     _predict(bench, want, (view, pictures), made)
-    return UnitResult(unit.key, made.stream, tuple(made.decodes), tuple(made.evidence), tuple(made.failures))
+    parts = tuple(made.decodes), tuple(made.evidence), tuple(made.failures), tuple(made.checks)
+    return UnitResult(unit.key, made.stream, *parts)
 
 
 @dataclass
@@ -71,6 +75,7 @@ class _Made:
     decodes: list[Decoded] = field(default_factory=list)
     evidence: list[Seen] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    checks: list[Checked] = field(default_factory=list)
 
     @contextmanager
     def stage(self, name: str, **where: Any) -> Iterator[None]:
@@ -128,6 +133,11 @@ class _Bench:
     def batch(self) -> int:
         """Most pictures that go through a net at once."""
         return self.context.batch or (1 if self.context.device == "cpu" else _BATCH)
+
+    @cached_property
+    def verifier(self) -> Verifier:
+        """The process that decodes once more."""
+        return Verifier(self.context.device)
 
     def task(self, index: int) -> Task:
         """The subject's task."""

@@ -2,7 +2,8 @@
 
 Activations are whole numbers in units of 2^-12, clipped to +-2^19; weights are 16-bit whole numbers in units of
 2^-shift. A sum of 2^11 such products stays below 2^45, far inside the 2^53 up to which float64 is exact: neither
-thread count nor SIMD level nor the order of summation can change a result. After Balle, Johnston, Minnen,
+thread count nor SIMD level nor the order of summation can change a result. ``reach`` is the bound for the weights as
+they are, and a layer whose sums could leave the exact range is refused on loading. After Balle, Johnston, Minnen,
 "Integer networks for data compression with latent-variable models", ICLR 2019; here weights are quantised after
 training.
 """
@@ -19,6 +20,9 @@ ACTIVATION_BITS = 12
 ACTIVATION_LIMIT = 2**19 - 1
 WEIGHT_LIMIT = 2**15 - 1
 BIAS_LIMIT = 2**44
+SHIFT_LIMIT = 20
+#: Below this every whole number, and so every sum of whole numbers that stays below it, is exact in float64.
+EXACT_LIMIT = 2**53
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class IntegerLayer:
     def quantise(cls, layer: nn.Conv2d | nn.ConvTranspose2d) -> IntegerLayer:
         """Round a trained layer: the finest power of two at which all its weights fit 16 bits."""
         weight = layer.weight.detach().double()
-        shift = min(20, int((WEIGHT_LIMIT / weight.abs().max().clamp(min=2**-6)).log2().floor()))
+        finest = int((WEIGHT_LIMIT / weight.abs().max().clamp(min=2**-6)).log2().floor())
+        shift = max(0, min(SHIFT_LIMIT, finest))
         assert layer.bias is not None
         bias = layer.bias.detach().double() * 2.0 ** (ACTIVATION_BITS + shift)
         return cls(
@@ -58,9 +63,25 @@ class IntegerLayer:
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor]) -> IntegerLayer:
-        """The layer from what ``tensors`` gave."""
-        shift, up = tensors["shift"].tolist()
-        return cls(tensors["weight"].double(), tensors["bias"].double(), int(shift), bool(up))
+        """The layer from what ``tensors`` gave. Raises ValueError for what they cannot have been."""
+        weight, bias, place = (tensors[part] for part in ("weight", "bias", "shift"))
+        if (weight.dtype, bias.dtype, place.dtype) != (torch.int16, torch.int64, torch.int64):
+            raise ValueError("weights, biases and shifts must be whole numbers of 16, 64 and 64 bits")
+        if weight.dim() != 4 or place.shape != (2,) or bias.shape != (weight.shape[int(place[1] != 0)],):
+            raise ValueError("weights, biases and shifts do not belong together")
+        shift, up = place.tolist()
+        layer = cls(weight.double(), bias.double(), int(shift), bool(up))
+        if not 0 <= shift <= SHIFT_LIMIT:
+            raise ValueError(f"a shift of {shift} is outside 0 .. {SHIFT_LIMIT}")
+        if int(bias.abs().max()) > BIAS_LIMIT or int(bias.min()) < -BIAS_LIMIT or layer.reach >= EXACT_LIMIT:
+            raise ValueError("its sums could leave the whole numbers that float64 holds exactly")
+        return layer
+
+    @property
+    def reach(self) -> int:
+        """No partial sum, in whatever order, is larger: all activations at their limit, the half for rounding too."""
+        incoming = self.weight.abs().sum((0, 2, 3) if self.up else (1, 2, 3))
+        return int((incoming * ACTIVATION_LIMIT + self.bias.abs()).max()) + 2**self.shift
 
     def __call__(self, x: Tensor) -> Tensor:
         """(B, c_in, h, w) whole numbers in units of 2^-12 to (B, c_out, h', w') in the same units, rounded."""
@@ -104,7 +125,6 @@ class IntegerHyperSynthesis:
             assert context is not None
             x = torch.cat([x, context.double().clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)], 1)
             x = rectify(self.layers["mix.0"](x))
-        mean, raw = self.layers["head"](x).chunk(2, 1)
-        mean = mean.clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+        mean, raw = self.layers["head"](x).clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT).chunk(2, 1)
         index = torch.floor((raw * self.slope) * 2.0**-ACTIVATION_BITS + (self.offset + 0.5))
         return mean.long(), index.clamp(0, self.top).long()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
+import torch
 from torch import Tensor, nn
 
 from icm_bench.errors import UserError
 from icm_bench.methods._entropy import Tables
 from icm_bench.methods._integer import IntegerLayer
-from icm_bench.methods._networks import RATE_STEPS, CodecConfig
+from icm_bench.methods._networks import RATE_STEPS, CodecConfig, HyperSynthesis
 
 FORMAT = "icm-bench codec 1"
 #: Parts of a branch that run in floating point, outside of the entropy path.
@@ -46,15 +46,26 @@ def load_floats(branch: nn.Module, tensors: dict[str, Tensor], prefix: str) -> N
         parameter.data.copy_(value.float())
 
 
-def load_layers(tensors: dict[str, Tensor], prefix: str) -> dict[str, IntegerLayer]:
-    """The integer layers below a prefix."""
-    names = sorted({key[len(prefix) :].rpartition(".")[0] for key in tensors if key.startswith(prefix)})
-    return {
-        name: IntegerLayer.from_tensors(
-            {part: tensors[f"{prefix}{name}.{part}"] for part in ("weight", "bias", "shift")}
-        )
-        for name in names
-    }
+def load_layers(tensors: dict[str, Tensor], name: str, config: CodecConfig) -> dict[str, IntegerLayer]:
+    """The integer layers of a branch's hyper-synthesis. Raises UserError for one that is missing or inexact."""
+    with torch.device("meta"):
+        built = HyperSynthesis(config.n, config.m, name == "auxiliary" and config.context)
+    layers = {}
+    for key, module in built.named_modules():
+        if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            continue
+        where = f"{name}.h_s.{key}"
+        try:
+            parts = {part: tensors[f"{where}.{part}"] for part in ("weight", "bias", "shift")}
+            layer = IntegerLayer.from_tensors(parts)
+        except KeyError as error:
+            raise UserError(f"the checkpoint has no tensor {error.args[0]}") from error
+        except ValueError as error:
+            raise UserError(f"checkpoint layer {where}: {error}") from error
+        if layer.weight.shape != module.weight.shape or layer.up != isinstance(module, nn.ConvTranspose2d):
+            raise UserError(f"checkpoint layer {where}: expected shape {tuple(module.weight.shape)}")
+        layers[key] = layer
+    return layers
 
 
 def load_hyper_inverse(tensors: dict[str, Tensor], name: str, config: CodecConfig) -> Tensor | None:
@@ -63,17 +74,19 @@ def load_hyper_inverse(tensors: dict[str, Tensor], name: str, config: CodecConfi
         return None
     table = tensors.get(f"{name}.hyper_inverse")
     shape = ((config.levels - 1) * RATE_STEPS + 1, config.n)
-    if table is None or tuple(table.shape) != shape:
-        raise UserError(f"checkpoint tensor {name}.hyper_inverse: expected shape {shape}")
+    if table is None or tuple(table.shape) != shape or table.dtype != torch.int32:
+        raise UserError(f"checkpoint tensor {name}.hyper_inverse: expected 32-bit whole numbers of shape {shape}")
     return table
 
 
-def load_tables(tensors: dict[str, Tensor], prefix: str) -> Tables:
+def load_tables(tensors: dict[str, Tensor], prefix: str, rows: int) -> Tables:
     """The coder's tables below a prefix. Raises UserError for tables that the coder must not be given."""
     parts = [tensors.get(f"{prefix}.{part}") for part in ("cdfs", "lengths", "offsets")]
-    if any(part is None for part in parts):
-        raise UserError(f"the checkpoint has no tables {prefix!r}")
-    tables = Tables(*(part.numpy().astype(np.int32) for part in parts if part is not None))
+    if any(part is None or part.dtype != torch.int32 for part in parts):
+        raise UserError(f"the checkpoint has no tables {prefix!r} of 32-bit whole numbers")
+    tables = Tables(*(part.numpy() for part in parts if part is not None))
     if problem := tables.problem():
         raise UserError(f"checkpoint tables {prefix!r}: {problem}")
+    if len(tables.cdfs) != rows:
+        raise UserError(f"checkpoint tables {prefix!r}: {len(tables.cdfs)} tables, {rows} are needed")
     return tables

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 AREAS = ("", "_small", "_medium", "_large")  # the order of COCOeval's area ranges, the first is all
@@ -20,10 +22,9 @@ def box_metrics(
     """
     if not truth:
         return {}
-    dataset, results = dataset_of(truth, boxes, categories, sorted(truth))
-    for row in results:
-        del row["id"], row["area"], row["iscrowd"]
-    evaluated = _evaluate(dataset, results, "bbox")
+    with _no_collection():
+        dataset, results = dataset_of(truth, boxes, categories, sorted(truth))
+        evaluated = _evaluate(dataset, {**dataset, "annotations": results}, "bbox")
     recall = evaluated["recall"]  # (10 IoU, categories, 4 areas, 3 limits)
     values = _precisions(evaluated["precision"])
     values |= {f"AR_{limit}": recall[:, :, 0, m] for m, limit in enumerate((1, 10, 100))}
@@ -44,6 +45,19 @@ def mask_metrics(
     """
     if not truth:
         return {}
+    with _no_collection():
+        evaluated = _evaluate(*_with_masks(truth, rows, categories, sizes), "segm")
+    found = _means(_precisions(evaluated["precision"]))
+    return {f"segm_{name}": value for name, value in found.items()}
+
+
+def _with_masks(
+    truth: Mapping[str, Sequence[Mapping[str, Any]]],
+    rows: Mapping[str, Sequence[Sequence[Any]]],
+    categories: Sequence[int],
+    sizes: Mapping[str, tuple[int, int]],
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """As ``dataset_of``, with masks in place of boxes."""
     order = sorted(truth)
     dataset, results = dataset_of(truth, rows, categories, order)
     for number, key in enumerate(order, 1):
@@ -55,8 +69,7 @@ def mask_metrics(
     for result, (key, counts) in zip(results, masks, strict=True):
         del result["id"], result["area"], result["iscrowd"], result["bbox"]
         result["segmentation"] = {"size": list(sizes[key]), "counts": counts}
-    found = _means(_precisions(_evaluate(dataset, results, "segm")["precision"]))
-    return {f"segm_{name}": value for name, value in found.items()}
+    return dataset, results
 
 
 def _precisions(precision: Any) -> dict[str, Any]:
@@ -70,12 +83,27 @@ def _means(values: Mapping[str, Any]) -> dict[str, float]:
     return {key: 100 * float(value[value > -1].mean()) for key, value in values.items() if (value > -1).any()}
 
 
-def _evaluate(dataset: dict[str, Any], results: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-    """The precision and recall arrays of COCOeval. kind: "bbox" or "segm"."""
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Python's cycle collector looks again and again at half a million dictionaries, without a cycle among them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _evaluate(dataset: dict[str, Any], results: dict[str, Any] | list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    """The precision and recall arrays of COCOeval. results: a whole dataset, or a list of what ``loadRes`` completes;
+    kind: "bbox" or "segm".
+    """
     from faster_coco_eval import COCO, COCOeval_faster
 
     known = COCO(dataset, print_function=_silent)
-    evaluator = COCOeval_faster(known, known.loadRes(results), kind, print_function=_silent, separate_eval=True)
+    found = COCO(results, print_function=_silent) if isinstance(results, dict) else known.loadRes(results)
+    evaluator = COCOeval_faster(known, found, kind, print_function=_silent, separate_eval=True)
     evaluator.evaluate()
     evaluator.accumulate()
     return dict(evaluator.eval)

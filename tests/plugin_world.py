@@ -17,6 +17,7 @@ from icm_bench.store import Store
 
 _ENTRY_POINTS = """[icm_bench.methods]
 quant = bench_test_plugins.quant:Quant
+moody = bench_test_plugins.moody:Moody
 [icm_bench.tasks]
 bright = bench_test_plugins.bright:Bright
 """

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from icm_bench.database import SCHEMA_VERSION
 from icm_bench.errors import UserError
 from icm_bench.store import Store, pack, unpack
 from icm_bench.units import Coded, Decoded, Failure, Seen, UnitResult
@@ -28,7 +29,7 @@ def test_what_was_put_is_known(path):
     with Store(path) as store:
         known = store.known(["k", "other"])
         assert known.streams == {"k"}
-        assert known.decodes == {("k", None)}
+        assert known.decodes == {("k", None): 17}
         assert known.evidence == {("task\nnet", "k", None, "s")}
         assert store.stream("k") == b"stream"
         assert store.stream("other") is None
@@ -110,16 +111,20 @@ def test_a_newer_store_is_refused_and_left_alone(path):
 
 def test_an_older_store_is_brought_up_to_date(path):
     db = sqlite3.connect(path)
-    for added in ("streams.pixels_orig", "streams.pixels_seen", "decodes.bits_estimated", "decodes.pixels"):
-        db.execute("ALTER TABLE {} DROP COLUMN {}".format(*added.split(".")))
+    added = {"streams": ("pixels_orig", "pixels_seen", "sha256"), "decodes": ("bits_estimated", "pixels")}
+    for table, columns in added.items():
+        for column in columns:
+            db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
     db.execute("DROP TABLE draws")
+    db.execute("DROP TABLE requests")
+    db.execute("DROP TABLE checks")
     db.execute("PRAGMA user_version=1")
     db.commit()
     db.close()
     with Store(path) as store:
         assert store.query("SELECT pixels_orig, pixels_seen FROM streams") == [(12, 12)]
         assert store.query("SELECT bits_estimated, pixels FROM decodes") == [(None, None)]
-        assert store.stream("k") == b"stream" and store.query("PRAGMA user_version") == [(4,)]
+        assert store.stream("k") == b"stream" and store.query("PRAGMA user_version") == [(SCHEMA_VERSION,)]
     with Store(path) as store:
         store.begin(dict)
         assert store.put(result(key="another")) == ()

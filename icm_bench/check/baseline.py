@@ -131,11 +131,8 @@ def load(path: Path) -> Baseline:
 
 
 def _grid(held: dict[str, Any]) -> Grid:
-    request: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in held["request"].items()
-    }
     return Grid(
-        Request(**request),
+        Request.of(held["request"]),
         held["rate_names"],
         {
             name: DataSet(**{**one, "samples": {int(n): digest for n, digest in one["samples"].items()}})

@@ -99,7 +99,7 @@ class _Gathered:
             spent += [1000 * getattr(one, name) for one in found]
         return dataclasses.replace(
             coding,
-            streams=[_short(self.store.stream(key)) for name, key in streams.items() if name in there],
+            streams=[(self.store.stream_digest(key) or "")[:8] for name, key in streams.items() if name in there],
             pixels=[one.pixels[:8] for one in found],
             n_bytes=[one.n_bytes for one in found],
             squared_error=[one.squared_error for one in found],
@@ -116,10 +116,6 @@ class _Gathered:
         return Scores({name: round(float(value), 4) for name, value in task.score(evidence).items()}, draws)
 
 
-def _short(stream: bytes | None) -> str:
-    return hashlib.sha256(stream or b"").hexdigest()[:8]
-
-
 def _hundredths(drawn: np.ndarray) -> list[int | None]:
     return [None if value != value else round(float(value) / DRAW_UNIT) for value in drawn]
 
@@ -130,7 +126,6 @@ def _flop(plan: Plan, cell: Cell, name: str) -> tuple[int, int]:
     sample = next(sample for sample in corpus.samples if sample.id == name)
     view = corpus.task.view(sample.read(), plan.context.profile)
     return flop_per_pixel(method, view.coded, cell.rate)
-
 
 
 def draws_digest() -> str:

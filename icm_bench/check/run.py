@@ -49,13 +49,11 @@ def check(baseline: Baseline, how: How, methods: Iterable[str] = (), tolerances:
     """
     if baseline.draws != measure.draws_digest():
         raise UserError("this machine's numpy draws other resamples than the baseline's: make it anew with --update")
-    chosen = [_with(grid, list(methods)) for grid in baseline.grids]
-    known = [name for request, _ in chosen for name in request.methods]
-    if not known:
-        raise UserError(f"--method: the baseline has none of that name, only {', '.join(_methods(baseline))}")
+    renamed = _stand_ins(baseline, methods)
     figures: list[Figure] = []
     findings: list[Finding] = []
-    for before, (request, renamed) in zip(baseline.grids, chosen, strict=True):
+    for before in baseline.grids:
+        request = _with(before, renamed, keep=not renamed)
         if request.methods:
             now, pairs = _measured(before, request, renamed, how)
             findings += compare.facts(before, now, pairs, renamed)
@@ -88,7 +86,10 @@ def update(baseline: Baseline | None, how: How, request: Request | None, methods
     methods: take the place of those of their names. Raises UserError for a grid in which a picture fails: what is
     broken is no baseline.
     """
-    requests = [] if baseline is None else [_with(grid, list(methods), keep=True)[0] for grid in baseline.grids]
+    requests = []
+    if baseline is not None:
+        stand_ins = _stand_ins(baseline, methods)
+        requests = [_with(grid, stand_ins, keep=True) for grid in baseline.grids]
     if request is not None and request not in requests:
         requests.append(_once_uncompressed(request, requests))
     grids = []
@@ -161,31 +162,35 @@ def _piece(picture: np.ndarray) -> np.ndarray:
     return picture[top : top + _PIECE[0], left : left + _PIECE[1]].copy()
 
 
-def _methods(baseline: Baseline) -> list[str]:
-    return list(dict.fromkeys(spec for grid in baseline.grids for spec in grid.request.methods))
+def _specs(baseline: Baseline) -> list[str]:
+    """Of all its methods, in full."""
+    return list(dict.fromkeys(registry.method(spec).spec for grid in baseline.grids for spec in grid.request.methods))
 
 
-def _with(grid: Grid, methods: list[str], keep: bool = False) -> tuple[Request, dict[str, str]]:
-    """The grid's request with these methods in place of its own of the same names, and which stands for which.
-
-    keep: the others stay too. Raises UserError where it is not clear which is meant.
+def _stand_ins(baseline: Baseline, methods: Iterable[str]) -> dict[str, str]:
+    """For each method given, which of the baseline's it stands for: itself, itself with another checkpoint, or the
+    only one of its name. Raises UserError where there is none, or several.
     """
-    if not methods:
-        return grid.request, {}
-    own = [registry.method(spec).spec for spec in grid.request.methods]
-    renamed: dict[str, str] = {}
+    known = _specs(baseline)
+    found: dict[str, str] = {}
     for given in methods:
         method = registry.method(given)
-        same = [spec for spec in own if parse_spec(spec)[0] == method.name]
-        if len(same) > 1:
-            same = [spec for spec in same if _without_checkpoint(spec) == _without_checkpoint(method.spec)]
-        if len(same) > 1:
-            raise UserError(f"--method {given}: could stand for {' and '.join(same)}")
-        if same:
-            renamed[method.spec] = same[0]
-    replaced = {old: new for new, old in renamed.items()}
+        same = [spec for spec in known if parse_spec(spec)[0] == method.name]
+        for closer in (lambda spec: spec, _without_checkpoint):
+            same = [spec for spec in same if closer(spec) == closer(method.spec)] or same
+        if len(same) != 1:
+            told = f"could stand for {' and '.join(same)}" if same else f"the baseline has only {', '.join(known)}"
+            raise UserError(f"--method {given}: {told}")
+        found[method.spec] = same[0]
+    return found
+
+
+def _with(grid: Grid, stand_ins: Mapping[str, str], keep: bool) -> Request:
+    """The grid's request with other methods in place of those that they stand for. keep: the others stay too."""
+    replaced = {old: new for new, old in stand_ins.items()}
+    own = [registry.method(spec).spec for spec in grid.request.methods]
     kept = tuple(replaced.get(spec, spec) for spec in own if keep or spec in replaced)
-    return dataclasses.replace(grid.request, methods=kept), renamed
+    return dataclasses.replace(grid.request, methods=kept)
 
 
 def _without_checkpoint(spec: str) -> tuple[str, dict[str, Any]]:

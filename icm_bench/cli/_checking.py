@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,15 +11,7 @@ from typing import TYPE_CHECKING
 from icm_bench.cli._files import write_once
 
 if TYPE_CHECKING:
-    from icm_bench.engine import Engine
     from icm_bench.store import Store
-
-
-def engine(workers: int, device: str) -> Callable[[int], Engine]:
-    """What makes an engine for a number of units. workers: 0 takes as many as pay."""
-    from icm_bench.engine import automatic, make
-
-    return lambda n_units: make(workers or automatic(n_units, device))
 
 
 @contextmanager

@@ -21,11 +21,13 @@ from icm_bench.backlog import estimate as guess
 from icm_bench.changes import Change
 from icm_bench.engine import automatic
 from icm_bench.plan import Plan
-from icm_bench.rows import Row, complete
+from icm_bench.rows import Row, complete, failed
 from icm_bench.runner import CellDone, Changed, Event, Finished, Refused, Started, UnitDone, UnitFailed
 from icm_bench.selection import BPP_INPUT
+from icm_bench.shard import Shard
 from icm_bench.store import Store
 from icm_bench.task import ORIG
+from icm_bench.verification import warning
 
 _PLAIN_WIDTH = 160
 _MOST_ERRORS = 10
@@ -68,7 +70,7 @@ class Progress:
         elif isinstance(event, UnitDone):
             self._unit(event)
         elif isinstance(event, CellDone):
-            self.n_failed += event.row["error"] is not None and not event.cached
+            self.n_failed += failed(event.row) and not event.cached
         elif isinstance(event, Finished) and self._n_errors > _MOST_ERRORS:
             self._say(f"... and {self._n_errors - _MOST_ERRORS} more units with errors")
 
@@ -138,12 +140,13 @@ def follow(events: Generator[Event], path: Path, command: Sequence[str]) -> bool
     return progress.n_failed > 0
 
 
-def foretell(plan: Plan, store: Store, workers: int) -> None:
-    """Print what a run would do. workers: 0 takes as many as the run itself would."""
+def foretell(plan: Plan, store: Store, workers: int, shard: Shard) -> None:
+    """Print what a run of this part would do. workers: 0 takes as many as the run itself would."""
     done = complete(store, plan)
     todo = missing(plan, store, [index for index in range(len(plan.cells)) if index not in done])
-    workers = workers or automatic(len(todo.units), plan.request.device)
-    print(estimate(guess(plan, store, todo), (len(done), len(plan.cells)), workers))
+    told = guess(plan, store, todo, shard)
+    workers = workers or automatic(told.n_units - told.n_cached, plan.request.device)
+    print(estimate(told, (len(done), len(plan.cells)), workers))
 
 
 def estimate(told: Estimate, cells: tuple[int, int], workers: int) -> str:
@@ -181,8 +184,10 @@ def tables(rows: Sequence[Row]) -> None:
         console.print(_table(these))
     first = next((row for row in rows if row["error"]), None)
     if first is not None:
-        failed = sum(row["error"] is not None for row in rows)
-        print(f"{failed} of {len(rows)} rows have errors; the first: {first['error']}", file=sys.stderr)
+        n_errors = sum(row["error"] is not None for row in rows)
+        print(f"{n_errors} of {len(rows)} rows have errors; the first: {first['error']}", file=sys.stderr)
+    if (text := warning(rows)) is not None:
+        print(text, file=sys.stderr)
 
 
 def _table(rows: Sequence[Row]) -> Table:
@@ -192,7 +197,8 @@ def _table(rows: Sequence[Row]) -> Table:
     names = _metrics(rows)
     heads = ["method", *(["net"] if len(nets) > 1 else []), "rate", *(["beta"] if betas else [])]
     bits = "bpp" if all(row["profile"] == ORIG for row in rows) else BPP_INPUT
-    heads += [bits, "PSNR dB", *names, "n"]
+    verified = any(row["n_verified"] is not None for row in rows)
+    heads += [bits, "PSNR dB", *names, "n", *(["verified"] if verified else [])]
     for head in heads:
         table.add_column(head, justify="left" if head in ("method", "net", "rate") else "right", overflow="fold")
     for row in rows:
@@ -208,6 +214,7 @@ def _table(rows: Sequence[Row]) -> Table:
             else _number(row["psnr_mean"], 2, fixed=True),
             *(_number(row.get(name), 1, fixed=True) for name in names),
             f"{row['n_pictures']}" if not row["n_failed"] else f"{row['n_pictures']} of {row['n_expected']}",
+            *([_verified(row)] if verified else []),
         )
     return table
 
@@ -221,6 +228,10 @@ def _metrics(rows: Sequence[Row]) -> list[str]:
         return []
     known: Sequence[Any] = registry.load("task", rows[0]["task"]).metrics  # type: ignore[attr-defined]
     return [name for name in known if any(row.get(name) is not None for row in rows)][:_MOST_METRICS] or [main]
+
+
+def _verified(row: Row) -> str:
+    return "-" if row["n_verified"] is None else f"{row['n_verified']} of {row['n_pictures']}"
 
 
 def _number(value: float | None, digits: int, fixed: bool = False) -> str:

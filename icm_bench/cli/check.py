@@ -41,6 +41,7 @@ def check(
     from icm_bench.check import reports, run
     from icm_bench.check.golden import check as check_golden
     from icm_bench.cli import _checking, _run_text
+    from icm_bench.engine import engine_of
     from icm_bench.errors import UserError
     from icm_bench.grid import optional_grid
     from icm_bench.request import Request
@@ -55,7 +56,7 @@ def check(
     )  # fmt: skip
     held = None if further and not baseline.is_file() else files.load(baseline)
     with _checking.opened(store) as kept, _run_text.Progress() as progress:
-        engine = _checking.engine(workers, device)
+        engine = engine_of("local", workers, device)
         how = run.How(kept, engine, progress.show, limit or None, data or None, device)
         if update:
             made = run.update(held, how, grid if further else None, () if further else method or ())

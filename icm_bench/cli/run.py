@@ -30,7 +30,11 @@ def run(
     device: Annotated[str, typer.Option(help="Where networks run: cpu, cuda, ...")] = "cpu",
     batch: Annotated[int, typer.Option(help="Most pictures through a net at once; 0: the device's.", min=0)] = 0,
     workers: Annotated[int, typer.Option(help="Processes of one thread; 0: one per core if it pays.", min=0)] = 0,
+    engine: Annotated[str, typer.Option(help="local, or ray: on the machines of a Ray cluster.")] = "local",
+    address: Annotated[str, typer.Option(help="The Ray cluster: HOST:PORT, or auto. Default: this machine.")] = "",
+    shard: Annotated[str, typer.Option(help="I/N: part I of N, for job arrays; icm-bench merge joins them.")] = "",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    verify: Annotated[bool, typer.Option("--verify", help="Decode each stream again in another process.")] = False,
     reference: Annotated[bool, typer.Option(help="Measure the uncompressed line too.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON on stdout.")] = False,
@@ -38,9 +42,10 @@ def run(
     """Run codecs on tasks. Finished work is kept in OUT/store.sqlite: the same call goes on from there."""
     from icm_bench import plan, rows, runner
     from icm_bench.cli import _run_text
-    from icm_bench.engine import automatic, make
+    from icm_bench.engine import engine_of
     from icm_bench.grid import optional_grid
     from icm_bench.request import Request
+    from icm_bench.shard import WHOLE, parse_shard
     from icm_bench.store import Store
 
     request = Request(
@@ -48,16 +53,16 @@ def run(
         rates=optional_grid(rates, "--rates"), betas=optional_grid(betas, "--betas"),
         aux_rates=optional_grid(aux_rates, "--aux-rates"), coded_scales=optional_grid(coded_scale, "--coded-scale"),
         profile=profile, batch=batch, data=data or None, limit=limit or None, device=device, seed=seed,
-        reference="identity" if reference else None,
+        reference="identity" if reference else None, verify=verify,
     )  # fmt: skip
-    path = out / "store.sqlite"
+    path, part = out / "store.sqlite", parse_shard(shard) if shard else WHOLE
     with Store(None if dry_run and not path.is_file() else path) as store:
         made = plan.build(request, store)
         _run_text.data(made)
         if dry_run:
-            _run_text.foretell(made, store, workers)
+            _run_text.foretell(made, store, workers, part)
             return
-        events = runner.run(made, store, lambda n_units: make(workers or automatic(n_units, device)))
+        events = runner.run(made, store, engine_of(engine, workers, device, address), part)
         failed = _run_text.follow(events, path, context.obj)
         found = rows.rows(store, made)
     if as_json:
@@ -65,6 +70,7 @@ def run(
         print()
     else:
         _run_text.tables(found)
-        print(f"results: {path}; next: icm-bench plot" + ("" if str(out) == "results" else f" --out {out}"))
+        following = "plot" if part == WHOLE else "merge, with the stores of the other parts"
+        print(f"results: {path}; next: icm-bench {following}" + ("" if str(out) == "results" else f" --out {out}"))
     if failed:
         raise typer.Exit(1)

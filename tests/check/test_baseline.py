@@ -7,6 +7,7 @@ import pytest
 from command import call
 
 from icm_bench.check import baseline
+from icm_bench.errors import UserError
 
 SHIPPED = Path(__file__).parents[2] / "results" / "baseline" / "mini.json"
 
@@ -90,7 +91,7 @@ def test_a_file_that_is_no_baseline(tmp_path, capsys, text, told):
 def test_wrong_arguments_are_told_in_one_line(made, tmp_path, capsys):
     for words, told in (
         (["--baseline", tmp_path / "none.json"], "--update makes a baseline"),
-        (["--baseline", made, "--method", "jpeg"], "has none of that name, only quant"),
+        (["--baseline", made, "--method", "jpeg"], "--method jpeg: the baseline has only quant"),
         (["--baseline", made, "--tolerance", "hits"], "expected NAME=NUMBER"),
         (["--baseline", made, "--tolerance", "mAP=1"], "no such figure, there are"),
         (["--baseline", made, "--task", "bright"], "add --update and --method"),
@@ -126,3 +127,21 @@ def test_the_shipped_baseline_covers_every_shipped_checkpoint():
     assert covered == {path.stem for path in weights.glob("*.safetensors")}
     assert {task for grid in held.grids for task in grid.data} == {"imagenet", "coco", "cityscapes"}
     assert SHIPPED.stat().st_size < 300_000
+
+
+def test_a_method_stands_for_itself_then_for_another_checkpoint_then_for_its_name():
+    from icm_bench import registry
+    from icm_bench.check.run import _stand_ins
+
+    held = baseline.load(SHIPPED)
+    candidate = registry.method("hyperprior(variable=True)").files[0]
+    for given, expected in (
+        ("hyperprior", "hyperprior"),
+        ("hyperprior(variable=True)", "hyperprior(variable=True)"),
+        (f"hyperprior(variable=True, checkpoint='{candidate}')", "hyperprior(variable=True)"),
+        ("task-specific(task='coco')", "task-specific(task='coco')"),
+    ):
+        stand_ins = _stand_ins(held, [given])
+        assert stand_ins == {registry.method(given).spec: registry.method(expected).spec}
+    with pytest.raises(UserError, match=r"could stand for .* and "):
+        _stand_ins(held, ["jpeg", "task-specific"])

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -185,3 +186,16 @@ def test_noise_in_one_layer_of_a_checkpoint(tmp_path, capsys):
     assert any(line.startswith("worse") and "psnr" in line for line in lines)
     assert any(line.startswith("worse") and "mIoU" in line for line in lines)
     assert any(line.startswith("changed") and "another checkpoint" in line for line in lines)
+
+
+@pytest.mark.slow
+def test_another_thread_count_passes(tmp_path, capsys):
+    before, words = torch.get_num_threads(), ["check", "--method", "hyperprior(variable=True)", "--limit", 12]
+    shipped = Path(__file__).parents[2] / "results" / "baseline" / "mini.json"
+    for n_threads in (1, 3):
+        torch.set_num_threads(n_threads)
+        try:
+            status, out, error = call([*words, "--baseline", shipped, "--workers", 1], capsys)
+        finally:
+            torch.set_num_threads(before)
+        assert status == 0, out + error

@@ -117,8 +117,9 @@ def test_a_store_that_cannot_be_used_is_one_line_and_left_as_it_is(world, capsys
     store = world.out / "store.sqlite"
     words = harm(store)
     before = store.read_bytes()
-    run = world.arguments("--no-reference", "--rates", "3")
-    status, out, err = call(run if command == "run" else ["table", "--out", world.out], capsys)
+    running = world.arguments("--no-reference", "--rates", "3")
+    arguments = running if command == "run" else ["table", "--out", world.out]
+    status, out, err = call(arguments, capsys)
     assert (status, out, len(err.splitlines())) == (2, "", 1)
     assert err.startswith(f"icm-bench: {store}: ") and words in err
     assert store.read_bytes() == before

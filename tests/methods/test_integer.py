@@ -1,12 +1,15 @@
 """The integer hyper-synthesis: exact whatever the order of summation, and close to the float network."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
 
-from icm_bench.methods._integer import ACTIVATION_BITS, IntegerHyperSynthesis, IntegerLayer
+from icm_bench.methods._integer import (
+    ACTIVATION_BITS,
+    ACTIVATION_LIMIT,
+    EXACT_LIMIT,
+    IntegerHyperSynthesis,
+    IntegerLayer,
+)
 from icm_bench.methods._networks import INDEX_OFFSET, INDEX_SLOPE, SCALE_LEVELS, HyperSynthesis
 
 N, M, SIZE = 12, 16, (10, 7)
@@ -65,22 +68,31 @@ def test_the_largest_sums_stay_exact() -> None:
     assert int(layer(x)[0, 0, 1, 1]) == weight.numel() * (2**15 - 1) * (2**19 - 1) + 1
 
 
-@pytest.mark.parametrize("level", ["default", "avx2"])
-def test_other_simd_levels_and_threads_give_the_same_numbers(level: str) -> None:
-    code = (
-        "import hashlib, sys, torch; sys.path.insert(0, 'tests/methods'); torch.set_num_threads(2);"
-        "import test_integer as t; mean, index = t.networks(True)[1](*t.inputs(True), t.SIZE);"
-        "print(hashlib.sha256(mean.numpy().tobytes() + index.numpy().tobytes()).hexdigest())"
-    )
-    isa = {"default": "SSE41", "avx2": "AVX2"}[level]
-    import hashlib
-    import os
-    from pathlib import Path
+def test_the_bound_is_that_of_the_worst_input() -> None:
+    """Whole numbers of Python's own, every activation at the limit and of its weight's sign."""
+    _, exact = networks(True)
+    for layer in exact.layers.values():
+        rows = layer.weight.transpose(0, 1) if layer.up else layer.weight
+        worst = [
+            sum(abs(int(w)) for w in row.flatten()) * ACTIVATION_LIMIT + abs(int(b))
+            for row, b in zip(rows, layer.bias, strict=True)
+        ]
+        assert layer.reach == max(worst) + 2**layer.shift < EXACT_LIMIT
 
-    environment = {**os.environ, "ATEN_CPU_CAPABILITY": level, "ONEDNN_MAX_CPU_ISA": isa}
-    root = Path(__file__).parents[2]
-    child = subprocess.run(
-        [sys.executable, "-c", code], env=environment, cwd=root, capture_output=True, text=True, check=True
-    )
-    mean, index = networks(True)[1](*inputs(True), SIZE)
-    assert child.stdout.strip() == hashlib.sha256(mean.numpy().tobytes() + index.numpy().tobytes()).hexdigest()
+
+def test_layers_that_could_leave_the_exact_numbers_are_refused() -> None:
+    good = IntegerLayer(torch.ones(2, 3, 3, 3).double(), torch.zeros(2).double(), 4, False).tensors()
+    assert torch.equal(IntegerLayer.from_tensors(good).weight, torch.ones(2, 3, 3, 3).double())
+    large = torch.full((1, 4000, 3, 3), 2**15 - 1, dtype=torch.int16)
+    for bad, words in (
+        ({"weight": good["weight"].float()}, "whole numbers of 16"),
+        ({"bias": good["bias"].double()}, "whole numbers of 16"),
+        ({"bias": good["bias"][:1]}, "belong together"),
+        ({"bias": good["bias"] + 2**60}, "float64 holds exactly"),
+        ({"bias": good["bias"] - 2**63}, "float64 holds exactly"),
+        ({"weight": large.repeat(1, 16, 1, 1), "bias": good["bias"][:1]}, "float64 holds exactly"),
+        ({"shift": torch.tensor([60, 0])}, "a shift of 60"),
+        ({"shift": torch.tensor([-1, 0])}, "a shift of -1"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            IntegerLayer.from_tensors(good | bad)

@@ -77,8 +77,8 @@ class Database:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 self._open(_where(self.path, create))
-            except sqlite3.OperationalError:
-                if create or self.path is None or not _is_whole(self.path):
+            except sqlite3.OperationalError as error:
+                if create or self.path is None or "locked" in str(error) or not _is_whole(self.path):
                     raise
                 # A full disk has no room for the index of SQLite's log, but all results are in the file.
                 self._open(f"{self.path.resolve().as_uri()}?mode=ro&immutable=1")

@@ -56,6 +56,16 @@ def test_other_models_load_too(tmp_path: Path, model: str, cls: type) -> None:
     assert made.footprint().checkpoints == 1
 
 
+def test_a_picture_of_nan_is_an_error_and_not_black(tmp_path: Path) -> None:
+    net = build(FactorizedPrior)
+    with torch.no_grad():
+        net.g_s[-1].bias[1] = float("nan")  # type: ignore[index, union-attr, operator]
+    made = registry.method(f"compressai(model='bmshj2018-factorized', weights={str(saved(tmp_path, net))!r})")
+    stream = made.encode(textured_picture(30, 40), 3)
+    with pytest.raises(BitstreamError, match="not finite"):
+        list(made.decode(stream, [None]))
+
+
 def test_it_decodes_what_compressai_itself_decodes(method: Method) -> None:
     net = method.net  # type: ignore[attr-defined]
     picture = textured_picture(64, 128)

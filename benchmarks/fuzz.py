@@ -26,7 +26,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -81,6 +80,9 @@ class Tally:
 HEAD = f"{'decoder':28} " + " ".join(
     f"{word:>9}" for word in ("streams", "refused", "decoded", "faults", "slowest s", "MiB", "largest Mpx")
 )
+
+
+LARGE_HEAD = f"{'decoder':28} {'side':>9} {'MiB':>9} {'times':>9} {'s':>9}"
 
 
 class Memory:
@@ -185,7 +187,7 @@ def large(name: str, side: int) -> str:
     memory, start = Memory(), time.perf_counter()
     decode(method, data)
     seconds, rise = time.perf_counter() - start, memory.rise()
-    return f"{name:28} {side:9d} {rise / 2**20:9.1f} {rise / (3 * side * side):9.2f} {seconds:9.2f}"
+    return f"{name:28} {side:9d} {rise / 2**20:9.1f} {rise / (3 * side * side):9.2f} {seconds:9.2f}\n"
 
 
 def _coded(name: str, side: int) -> bytes:
@@ -197,17 +199,6 @@ def _coded(name: str, side: int) -> bytes:
     return method.encode(picture, points[len(points) // 2]).to_bytes()
 
 
-def _large_table(side: int, only: str) -> int:
-    """Print a line for each decoder, each from a process of its own."""
-    if only:
-        print(large(only, side))
-        return 0
-    print(f"{'decoder':28} {'side':>9} {'MiB':>9} {'times':>9} {'s':>9}", flush=True)
-    for name in SHARES:
-        subprocess.run([sys.executable, __file__, "--large", str(side), "--only", name], check=True)
-    return 0
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--streams", type=int, default=200_000)
@@ -215,34 +206,32 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="number of the first stream")
     parser.add_argument("--large", type=int, help="decode one honest picture with sides of so many pixels instead")
     options = parser.parse_args()
-    faulthandler.enable()
-    if options.large:
-        return _large_table(options.large, options.only)
-    tallies = []
-    print(HEAD, flush=True)
-    for name, n_streams in _plan(options.streams, options.only):
-        method = registry.method(name)
-        method.setup()
-        tallies.append(Tally(name))
-        _bound_address_space()
-        run(method, range(options.first, options.first + n_streams), tallies[-1])
-        print(tallies[-1].line(), flush=True)
-        if name.startswith("vvc"):
-            program = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-            print(f"{'  its largest program':28} {'':49} {program:9.1f}")
-    n_streams, n_faults = sum(tally.counts.total() for tally in tallies), sum(len(tally.faults) for tally in tallies)
-    print(f"{n_streams} streams, {n_faults} faults")
-    return int(n_faults > 0)
+    if options.only:
+        faulthandler.enable()
+        print(large(options.only, options.large) if options.large else "", end="")
+        return 0 if options.large else fuzzed(options.only, options.first, options.streams)
+    print(LARGE_HEAD if options.large else HEAD, flush=True)
+    total, status = sum(SHARES.values()), 0
+    for name, share in SHARES.items():  # in a process of its own: memory that is kept hides what is taken
+        words = ["--streams", -int(-options.streams * share // total), "--first", options.first, "--only", name]
+        words += ["--large", options.large] if options.large else []
+        status |= subprocess.run([sys.executable, __file__, *map(str, words)], check=False).returncode != 0
+    print("no faults" if not status else "FAULTS", flush=True)
+    return int(status)
 
 
-def _plan(n_streams: int, only: str) -> Iterator[tuple[str, int]]:
-    """Decoders and their numbers of streams, which sum to at least the number asked for."""
-    if only:
-        yield only, n_streams
-        return
-    total = sum(SHARES.values())
-    for name, share in SHARES.items():
-        yield name, -int(-n_streams * share // total)
+def fuzzed(name: str, first: int, n_streams: int) -> int:
+    """Print the line of one decoder; 1 when there was a fault."""
+    method = registry.method(name)
+    method.setup()
+    tally = Tally(name)
+    _bound_address_space()
+    run(method, range(first, first + n_streams), tally)
+    print(tally.line())
+    if method.name == "vvc":
+        program = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        print(f"{'  its largest program':28} {'':49} {program:9.1f}")
+    return int(bool(tally.faults))
 
 
 def _bound_address_space() -> None:

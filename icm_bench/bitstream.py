@@ -14,21 +14,26 @@ Layout, version 1 (varint = little-endian base 128, seven bits a byte, at most f
     ...      the layers
     2 bytes  CRC-16/CCITT over all of the above
 
-Width and height are bounded before anything is allocated. Rates are kept to 1/256.
+Everything that is declared is bounded before anything is allocated: pixels, sides, the number of layers, their names
+(words of a-z, 0-9, - and _) and all their bytes (BYTES_PER_PIXEL a pixel and SPARE_BYTES). Rates are kept to 1/256.
 """
 
 from __future__ import annotations
 
 import binascii
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from icm_bench.errors import BitstreamError
+from icm_bench.errors import BitstreamError, CodecError
 
 MAGIC = b"\xc9M"
 VERSION = 1
 MAX_PIXELS = 2**28
+MAX_SIDE = 2**16
+#: The most that layers may hold: far more than a raw picture, so that more is no picture.
+BYTES_PER_PIXEL, SPARE_BYTES = 16, 2**16
 _CUSTOM = 15
 _LAYOUTS: dict[int, tuple[str, ...]] = {
     0: ("main",),
@@ -36,6 +41,7 @@ _LAYOUTS: dict[int, tuple[str, ...]] = {
     2: ("primary", "auxiliary"),
 }
 _MAX_LAYERS = 16
+_NAME = re.compile(rb"[a-z][a-z0-9_-]{0,31}")
 
 
 def method_id(name: str) -> int:
@@ -69,7 +75,9 @@ class Bitstream:
 
     @classmethod
     def of(cls, method: object, size: tuple[int, int], rate: float, layers: dict[str, bytes]) -> Bitstream:
-        """A stream made by a method for a picture of (height, width)."""
+        """A stream made by a method for a picture of (height, width). Raises CodecError for one that is too long."""
+        if max(size) > MAX_SIDE:
+            raise CodecError(f"a picture has at most {MAX_SIDE} pixels a side, this one is {size[1]}x{size[0]}")
         return cls(
             method_id(method.name),  # type: ignore[attr-defined]
             short_checkpoint(method.checkpoint_id),  # type: ignore[attr-defined]
@@ -128,8 +136,7 @@ class Bitstream:
         method = int.from_bytes(reader.take(2), "little")
         checkpoint = int.from_bytes(reader.take(2), "little")
         width, height = reader.varint() + 1, reader.varint() + 1
-        if width * height > max_pixels:
-            raise BitstreamError(f"the stream declares {width}x{height} pixels, more than {max_pixels} are refused")
+        _check_size(width, height, max_pixels, len(data))
         rate = _rate_value(reader.varint())
         names = _LAYOUTS.get(layout) or reader.names(layout)
         lengths = [reader.varint() for _ in names[:-1]]
@@ -171,10 +178,12 @@ class Reader:
         count = self.varint()
         if not 1 <= count <= _MAX_LAYERS:
             raise BitstreamError(f"the stream declares {count} layers, 1 to {_MAX_LAYERS} are allowed")
-        names = tuple(self.take(self.take(1)[0]).decode("ascii", "replace") for _ in range(count))
+        names = [self.take(self.take(1)[0]) for _ in range(count)]
+        if not all(_NAME.fullmatch(name) for name in names):
+            raise BitstreamError("the stream names a layer by something else than a word of at most 32 letters")
         if len(set(names)) != count:
             raise BitstreamError("the stream names one layer twice")
-        return names
+        return tuple(name.decode("ascii") for name in names)
 
 
 def varint(value: int) -> bytes:
@@ -187,6 +196,15 @@ def varint(value: int) -> bytes:
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+def _check_size(width: int, height: int, max_pixels: int, n_bytes: int) -> None:
+    if width * height > max_pixels:
+        raise BitstreamError(f"the stream declares {width}x{height} pixels, more than {max_pixels} are refused")
+    if max(width, height) > MAX_SIDE:
+        raise BitstreamError(f"the stream declares {width}x{height} pixels, a side has at most {MAX_SIDE}")
+    if n_bytes > BYTES_PER_PIXEL * width * height + SPARE_BYTES:
+        raise BitstreamError(f"the stream holds {n_bytes} bytes for {width}x{height} pixels, more than any picture")
 
 
 def _rate_code(rate: float) -> int:

@@ -6,16 +6,18 @@ CPU; only the transforms run in floating point, on any device.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from icm_bench.errors import BitstreamError
-from icm_bench.methods._entropy import SYMBOL_LIMIT, Decoder, Encoder, Tables
-from icm_bench.methods._integer import ACTIVATION_BITS, IntegerHyperSynthesis, to_fixed
+from icm_bench.methods._entropy import SYMBOL_LIMIT, Decoder, Encoder, Tables, capacity
+from icm_bench.methods._gdn import FoldedGdn
+from icm_bench.methods._integer import ACTIVATION_BITS, IntegerHyperSynthesis
 from icm_bench.methods._networks import (
     CONTEXT_LIMIT,
     HYPER_STRIDE,
@@ -29,8 +31,12 @@ from icm_bench.methods._networks import (
     pad_to,
 )
 from icm_bench.methods._released import load_floats, load_hyper_inverse, load_layers, load_tables, read
+from icm_bench.methods._tiles import BORDER, INTEGER_BORDER, Span, tiles
 
 HYPER_LIMIT = 127
+
+#: A place in a picture, and x1 and the residual there: float32 (h, w, 3) in 0 .. 255.
+Piece = tuple[tuple[slice, slice], np.ndarray, np.ndarray | None]
 
 
 @dataclass(frozen=True)
@@ -49,42 +55,15 @@ class Latent:
         """As float32."""
         return (self.exact.double() * 2.0**-ACTIVATION_BITS).float().to(device)
 
+    def part(self, rows: Span, columns: Span) -> Latent:
+        """A tile of it with its border."""
+        return Latent(self.exact[..., rows.outer(), columns.outer()])
+
     @property
     def context(self) -> Tensor:
         """What the auxiliary entropy model sees."""
         limit = int(CONTEXT_LIMIT) << ACTIVATION_BITS
         return self.exact.clamp(-limit, limit)
-
-
-class FoldedGdn(nn.Module):
-    """Generalised divisive normalisation, x / sqrt(beta + gamma x^2) or its inverse, for inference.
-
-    Balle, Laparra, Simoncelli, "Density modeling of images using a generalized normalization transformation", ICLR
-    2016. One matrix product over channels-last pixels, in place: at full resolution GDN took a third of the time.
-    """
-
-    #: CompressAI keeps square roots of beta and gamma, raised by this offset.
-    PEDESTAL, BETA_MIN = 2.0**-36, 1e-6
-
-    def __init__(self, channels: int, inverse: bool) -> None:
-        super().__init__()
-        self.inverse = inverse
-        self.beta = nn.Parameter(torch.ones(channels), requires_grad=False)
-        self.gamma = nn.Parameter(torch.eye(channels), requires_grad=False)
-
-    def fold(self) -> None:
-        """Turn the parameters as trained into beta and the transposed gamma."""
-        self.beta.data = self.beta.clamp(min=(self.BETA_MIN + self.PEDESTAL) ** 0.5).square() - self.PEDESTAL
-        gamma = self.gamma.clamp(min=self.PEDESTAL**0.5).square() - self.PEDESTAL
-        self.gamma.data = gamma.T.contiguous()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same shape, channels last in memory."""
-        last = x.permute(0, 2, 3, 1).contiguous()
-        flat = last.view(-1, last.shape[-1])
-        norm = torch.addmm(self.beta, flat * flat, self.gamma)
-        norm = norm.sqrt_() if self.inverse else norm.rsqrt_()
-        return norm.mul_(flat).view(last.shape).permute(0, 3, 1, 2)
 
 
 class BranchCodec:
@@ -127,13 +106,17 @@ class BranchCodec:
         """The latent from a layer's bytes, exactly as the encoder had it."""
         height, width = latent_size
         z_shape = (1, self.config.n, -(-height // HYPER_STRIDE), -(-width // HYPER_STRIDE))
-        if not data:
-            raise BitstreamError("the stream has an empty layer")
-        coder = Decoder(data, self.config.n * z_shape[2] * z_shape[3] + self.config.m * height * width)
+        n_z, n_y = z_shape[2] * z_shape[3], self.config.m * height * width
+        least = n_z * self.prior.least_bits.sum() + n_y * self.scales.least_bits.min()
+        n_symbols = self.config.n * n_z + n_y
+        if least > capacity(len(data), n_symbols):
+            raise BitstreamError(f"the stream's {len(data)} bytes cannot hold {height}x{width} latents")
+        coder = Decoder(data, n_symbols)
         z = coder.get(_channels(z_shape), self.prior)
         z = np.clip(z, -HYPER_LIMIT, HYPER_LIMIT).astype(np.int64)
         mean, index = self._model(torch.from_numpy(z), context, latent_size, rate)
-        symbols = torch.from_numpy(coder.get(_numpy(index), self.scales).astype(np.int64))
+        symbols = torch.from_numpy(coder.get(_numpy(index), self.scales))
+        coder.finish()
         return _latent(symbols, mean, coder)
 
     def synthesise(self, latent: Latent, rate: float, x1: Tensor | None = None) -> Tensor:
@@ -146,9 +129,17 @@ class BranchCodec:
     def _model(
         self, z: Tensor, context: Latent | None, size: tuple[int, int], rate: float
     ) -> tuple[Tensor, Tensor]:
-        exact = context.context if context is not None and self.net.context else None
+        """Exact means and scale indexes. The sums are exact, so that tiles change nothing."""
         gain = None if self.hyper_inverse is None else self.hyper_inverse[round(rate * RATE_STEPS)]
-        return self.h_s(z, exact, size, gain)
+        seen = context if self.net.context else None
+        mean, index = (torch.empty((1, self.config.m, *size), dtype=torch.int64) for _ in range(2))
+        for rows, columns in tiles(size, INTEGER_BORDER):
+            below = z[..., rows.outer(1, HYPER_STRIDE), columns.outer(1, HYPER_STRIDE)]
+            exact = None if seen is None else seen.part(rows, columns).context
+            part_size = (rows.high - rows.low, columns.high - columns.low)
+            for whole, part in zip((mean, index), self.h_s(below, exact, part_size, gain), strict=True):
+                whole[..., rows.own(), columns.own()] = part[..., rows.inside(), columns.inside()]
+        return mean, index
 
     def _gains(self, rate: float) -> tuple[Tensor, Tensor]:
         gain, inverse = self.net.gains(torch.tensor([rate], device=self.device))
@@ -183,16 +174,41 @@ class Codec:
             layers["auxiliary"] = rate_prefix(aux_rate) + data
         return layers
 
-    @torch.inference_mode()
     def decode(
         self, layers: dict[str, bytes], size: tuple[int, int], rate: float
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """x1 and, if its layer is given, the residual r: float32 (H, W, 3) in 0 .. 255, not clipped."""
-        latent, second, own_rate = self._latents(layers, size, rate)
-        x1 = self.primary.synthesise(latent, rate)
-        if second is None or self.auxiliary is None:
-            return _picture(x1, size), None
-        return _picture(x1, size), _picture(self.auxiliary.synthesise(second, own_rate, x1), size)
+        x1, residual = (np.empty((*size, 3), np.float32) for _ in range(2))
+        given = None
+        for place, one, given in self._pieces(layers, size, rate):
+            x1[place] = one
+            if given is not None:
+                residual[place] = given
+        return x1, None if given is None else residual
+
+    def pictures(
+        self, layers: dict[str, bytes], size: tuple[int, int], rate: float, parts: Sequence[float]
+    ) -> list[np.ndarray]:
+        """uint8 (H, W, 3) for each part of the residual that is added to x1 (all of x1 where there is none)."""
+        made = [np.empty((*size, 3), np.uint8) for _ in parts]
+        for place, x1, residual in self._pieces(layers, size, rate):
+            for picture, part in zip(made, parts, strict=True):
+                picture[place] = quantise_picture(x1 if residual is None or part == 0 else x1 + part * residual)
+        return made
+
+    def _pieces(self, layers: dict[str, bytes], size: tuple[int, int], rate: float) -> Iterator[Piece]:
+        """The picture tile by tile."""
+        with torch.inference_mode():
+            latent, second, own_rate = self._latents(layers, size, rate)
+            for rows, columns in tiles((latent.exact.shape[-2], latent.exact.shape[-1]), BORDER):
+                part = second.part(rows, columns) if second is not None else None
+                x1 = self.primary.synthesise(latent.part(rows, columns), rate)
+                residual = None
+                if part is not None and self.auxiliary is not None:
+                    residual = self.auxiliary.synthesise(part, own_rate, x1)
+                place = rows.own(LATENT_STRIDE), columns.own(LATENT_STRIDE)
+                r = None if residual is None else _picture(residual, size, rows, columns)
+                yield place, _picture(x1, size, rows, columns), r
 
     @torch.inference_mode()
     def estimated_bits(self, layers: dict[str, bytes], size: tuple[int, int], rate: float) -> dict[str, float]:
@@ -244,13 +260,16 @@ def quantise_picture(values: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(np.nan_to_num(values), 0, 255)).astype(np.uint8)
 
 
-def _picture(x: Tensor, size: tuple[int, int]) -> np.ndarray:
-    values: np.ndarray = (x[0, :, : size[0], : size[1]].permute(1, 2, 0) * 255).cpu().numpy()
+def _picture(x: Tensor, size: tuple[int, int], rows: Span, columns: Span) -> np.ndarray:
+    """What a tile (1, 3, 16h, 16w) shows of a picture of this size, without its border: (H, W, 3) in 0 .. 255."""
+    inside = x[0, :, rows.inside(LATENT_STRIDE), columns.inside(LATENT_STRIDE)]
+    left = (size[0] - rows.first * LATENT_STRIDE, size[1] - columns.first * LATENT_STRIDE)
+    values: np.ndarray = (inside[:, : left[0], : left[1]].permute(1, 2, 0) * 255).cpu().numpy()
     return values
 
 
 def _latent(symbols: Tensor, mean: Tensor, source: Decoder | None = None) -> Latent:
-    return Latent(to_fixed(symbols).long() + mean, source)
+    return Latent(mean.add_(symbols, alpha=1 << ACTIVATION_BITS), source)
 
 
 def _channels(shape: tuple[int, ...] | torch.Size) -> np.ndarray:

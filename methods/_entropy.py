@@ -17,12 +17,20 @@ from typing import Any
 
 import numpy as np
 
-from icm_bench.errors import UserError
+from icm_bench.errors import BitstreamError, UserError
 
 PRECISION_BITS = 16
 TAIL_MASS = 1e-9
 SYMBOL_LIMIT = 2**15 - 1
 _BINARY = {".so", ".pyd"}
+#: Of the coder's state of 64 bits at most the upper half carries no symbol.
+_STATE_BITS = 32
+#: A symbol takes at most 16 bits for its table's last entry and six nibbles for its value.
+_MOST_BYTES = 5
+#: Words of ones in a row that are allowed: coded pictures hold none, and each lets one escape read 15 words more.
+_MOST_ONES = 3
+#: Zeros behind the bytes, beside 8 for each symbol: more than one escape and a part can read before it is noticed.
+_MARGIN = 2**14
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,14 @@ class Tables:
     @cached_property
     def lists(self) -> tuple[list[list[int]], list[int], list[int]]:
         """In the form the coder takes."""
-        return self.cdfs.tolist(), self.lengths.tolist(), self.offsets.tolist()
+        rows = [row[:length].tolist() for row, length in zip(self.cdfs, self.lengths, strict=True)]
+        return rows, self.lengths.tolist(), self.offsets.tolist()
+
+    @cached_property
+    def least_bits(self) -> np.ndarray:
+        """What the likeliest symbol of each table costs, in bits: (n,) float64."""
+        rows = zip(self.cdfs, self.lengths, strict=True)
+        return PRECISION_BITS - np.log2([np.diff(row[:length]).max() for row, length in rows])
 
     def bits(self, symbols: np.ndarray, indexes: np.ndarray) -> float:
         """Information in bits of these symbols under their tables; the values of escaped ones not counted."""
@@ -59,6 +74,14 @@ class Tables:
         place = np.where(place < 0, lengths - 2, place)  # the last symbol says that another value follows
         mass = self.cdfs[indexes, place + 1] - self.cdfs[indexes, place]
         return float((PRECISION_BITS - np.log2(mass)).sum())
+
+    def escaped_bits(self, symbols: np.ndarray, indexes: np.ndarray) -> int:
+        """Bits of the values that follow escapes: a nibble with their number of nibbles, then these."""
+        place = symbols.astype(np.int64) - self.offsets[indexes]
+        above = place - (self.lengths[indexes] - 2)
+        value = np.where(place < 0, -2 * place - 1, 2 * above)[(place < 0) | (above >= 0)]
+        nibbles = sum(value >> 4 * i > 0 for i in range(8)) if len(value) else value
+        return int((4 * (1 + nibbles)).sum())
 
     def problem(self) -> str | None:
         """Why the coder must not be given these tables, or None: a damaged table could make it read anywhere."""
@@ -120,22 +143,70 @@ class Encoder:
 
 
 class Decoder:
-    """Reads symbols in the order in which they were put."""
+    """Reads symbols in the order in which they were put.
+
+    The coder itself does not look where its bytes end. A legitimate stream ends where its symbols do: what they cost
+    by the tables fits the number of bytes to within the coder's state of 32 bits, and its rounding. Each part that is
+    read is held against that, so that a hostile stream is refused long before it has used up the zeros behind it.
+    """
+
+    #: Symbols read at once: bounds the coder's lists, and what is read between two looks at the end.
+    PART = 2**17
 
     def __init__(self, data: bytes, n_symbols: int) -> None:
-        # The coder does not look where its bytes end. One nibble of a hostile stream can make it read 15 more, and
-        # each symbol takes at most one word; over zeros it takes no more than that, so it stays inside this padding.
-        self._read: list[tuple[np.ndarray, np.ndarray, Tables]] = []
+        problem = _problem(data, n_symbols)
+        if problem:
+            raise BitstreamError(f"the stream's coded symbols {problem}")
+        self._n_bytes, self._n_read = len(data), 0
+        #: Information in bits of all that was read, by the tables; the values of escaped symbols not counted.
+        self.bits = 0.0
+        self._escaped = 0
         self._coder = _rans().RansDecoder()
-        self._coder.set_stream(data + bytes(16 * len(data) + 8 * n_symbols + 1024))
+        self._coder.set_stream(data + bytes(8 * min(n_symbols, self.PART) + _MARGIN))
 
     def get(self, indexes: np.ndarray, tables: Tables) -> np.ndarray:
-        """Whole numbers (int32) of the shape of ``indexes``, clipped to +-SYMBOL_LIMIT."""
-        symbols = np.array(self._coder.decode_stream(indexes.ravel().tolist(), *tables.lists), np.int32)
-        self._read.append((symbols, indexes.ravel(), tables))
-        return np.clip(symbols, -SYMBOL_LIMIT, SYMBOL_LIMIT).reshape(indexes.shape)
+        """Whole numbers (int32) of the shape of ``indexes``, clipped to +-SYMBOL_LIMIT. Raises BitstreamError."""
+        flat = indexes.ravel()
+        out = np.empty(flat.shape, np.int32)
+        for start in range(0, len(flat), self.PART):
+            part = flat[start : start + self.PART]
+            symbols = np.array(self._coder.decode_stream(part.tolist(), *tables.lists), np.int32)
+            self.bits += tables.bits(symbols, part)
+            self._escaped += tables.escaped_bits(symbols, part)
+            self._n_read += len(part)
+            if self.bits + self._escaped > capacity(self._n_bytes, self._n_read):
+                raise BitstreamError("the stream's coded symbols go on after its end")
+            np.clip(symbols, -SYMBOL_LIMIT, SYMBOL_LIMIT, out=out[start : start + self.PART])
+        return out.reshape(indexes.shape)
 
-    @property
-    def bits(self) -> float:
-        """Information in bits of all that was read, by the tables."""
-        return sum(tables.bits(symbols, indexes) for symbols, indexes, tables in self._read)
+    def finish(self) -> None:
+        """Raises BitstreamError when bytes are left over."""
+        if self.bits + self._escaped < 8 * self._n_bytes - 2 * _STATE_BITS - _rounding(self._n_read):
+            raise BitstreamError("the stream's coded symbols end before its bytes do")
+
+
+def capacity(n_bytes: int, n_symbols: int) -> float:
+    """The most bits that so many symbols in so many bytes may cost by the tables.
+
+    The coder rounds: a symbol may take up to 2^-14 bits more or less of its bytes than it costs.
+    """
+    return 8 * n_bytes - _STATE_BITS + _rounding(n_symbols)
+
+
+def _rounding(n_symbols: int) -> float:
+    return 1 + n_symbols * 2.0**-14
+
+
+def _problem(data: bytes, n_symbols: int) -> str | None:
+    """Why the coder must not be given these bytes, or None."""
+    if len(data) < 8 or len(data) % 4:
+        return f"are {len(data)} bytes, no whole number of words"
+    if len(data) > _MOST_BYTES * n_symbols + 8:
+        return f"are {len(data)} bytes, too many for {n_symbols} symbols"
+    words = np.frombuffer(data, "<u4")
+    if not 2**31 <= int(words[0]) | int(words[1]) << 32 < 2**63:
+        return "begin with no state of the coder"
+    ones = np.flatnonzero(words == 2**32 - 1)
+    if (ones[_MOST_ONES:] - ones[:-_MOST_ONES] == _MOST_ONES).any():
+        return "hold an escape without end"  # it would make the coder read far beyond
+    return None

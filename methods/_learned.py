@@ -83,17 +83,13 @@ class LearnedCodec(Method):
         return self.codecs[index].encode(image, level)
 
     def decode(self, bitstream: Bitstream, betas: Sequence[Beta]) -> Iterator[np.ndarray]:
-        from icm_bench.methods._codec import quantise_picture
-
         if problem := self.rate.reason_against(bitstream.rate):
             raise BitstreamError(f"the stream's {problem}")
         needed = {name for beta in betas for name in self.layers(beta)}
         layers = {name: bitstream.layer(name) for name in self.layer_names if name in needed}
         index, level = self.place(bitstream.rate)
-        x1, residual = self.codecs[index].decode(layers, (bitstream.height, bitstream.width), level)
-        for beta in betas:
-            part = 0.0 if beta is None else 1.0 - beta
-            yield quantise_picture(x1 if residual is None or part == 0 else x1 + part * residual)
+        parts = [0.0 if beta is None else 1.0 - beta for beta in betas]
+        yield from self.codecs[index].pictures(layers, (bitstream.height, bitstream.width), level, parts)
 
     def estimated_bits(self, bitstream: Bitstream) -> dict[str, float]:
         index, level = self.place(bitstream.rate)

@@ -1,11 +1,29 @@
 """The container: its size, what it carries, and what it refuses."""
 
+import binascii
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icm_bench.bitstream import MAX_PIXELS, Bitstream, method_id, quantise_rate, short_checkpoint
-from icm_bench.errors import BitstreamError
+from icm_bench import registry
+from icm_bench.bitstream import (
+    BYTES_PER_PIXEL,
+    MAX_PIXELS,
+    MAX_SIDE,
+    SPARE_BYTES,
+    Bitstream,
+    method_id,
+    quantise_rate,
+    short_checkpoint,
+)
+from icm_bench.errors import BitstreamError, CodecError
+
+
+def sealed(data: bytes) -> bytes:
+    """With a checksum that fits."""
+    return data + binascii.crc_hqx(data, 0xFFFF).to_bytes(2, "little")
+
 
 sides = st.integers(1, 2**14)
 
@@ -60,16 +78,38 @@ def test_foreign_bytes_raise_only_bitstream_errors(data: bytes) -> None:
 
 @given(st.binary(max_size=60))
 def test_resealed_nonsense_is_read_or_refused(body: bytes) -> None:
-    import binascii
-
-    data = b"\xc9M" + body
-    data += binascii.crc_hqx(data, 0xFFFF).to_bytes(2, "little")
     try:
-        made = Bitstream.from_bytes(data)
+        made = Bitstream.from_bytes(sealed(b"\xc9M\x1f" + body))
     except BitstreamError:
         return
     assert made.width * made.height <= MAX_PIXELS
     assert sum(len(layer) for _, layer in made.layers) <= len(body)
+
+
+def test_what_is_declared_is_bounded_before_anything_is_allocated() -> None:
+    head = b"\xc9M\x1f" + bytes(4)  # layers of its own, method and checkpoint 0
+    size, rate = b"\x07\x07", b"\x00"
+    cases = {
+        "17 layers": size + rate + b"\x11",
+        "0 layers": size + rate + b"\x00",
+        "a word of at most 32": size + rate + b"\x01\x04<b>x",
+        "something else than a word": size + rate + b"\x01\x21" + b"a" * 33,
+        "names one layer twice": size + rate + b"\x02\x01a\x01a\x00",
+        "ends before its declared layers": size + rate + b"\x02\x01a\x01b\xff\xff\xff\x7f",
+        "more than 28 bits": b"\xff\xff\xff\xff\x01",
+        f"a side has at most {MAX_SIDE}": b"\x80\x80\x04\x00" + rate,
+        f"more than {MAX_PIXELS} are refused": b"\xff\xff\xff\x7f\x01" + rate,
+        "more than any picture": size + rate + b"\x01\x01a" + bytes(BYTES_PER_PIXEL * 64 + SPARE_BYTES),
+    }
+    for reason, rest in cases.items():
+        with pytest.raises(BitstreamError, match=reason):
+            Bitstream.from_bytes(sealed(head + rest + bytes(4)))
+
+
+def test_a_side_that_the_container_cannot_hold_is_not_written() -> None:
+    assert Bitstream.from_bytes(stream({"main": b""}, (1, MAX_SIDE)).to_bytes()).width == MAX_SIDE
+    with pytest.raises(CodecError, match=f"at most {MAX_SIDE} pixels a side, this one is 65537x1"):
+        Bitstream.of(registry.method("identity"), (1, MAX_SIDE + 1), 0, {"main": b""})
 
 
 def test_pictures_that_are_too_large_are_refused_before_anything_is_allocated() -> None:

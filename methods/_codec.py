@@ -29,6 +29,7 @@ from icm_bench.methods._networks import (
     CodecConfig,
     Transforms,
     pad_to,
+    subpixel,
 )
 from icm_bench.methods._released import load_floats, load_hyper_inverse, load_layers, load_tables, read
 from icm_bench.methods._tiles import BORDER, INTEGER_BORDER, Span, joined, tiles
@@ -69,20 +70,25 @@ class Latent:
 class BranchCodec:
     """One layer of the stream: a branch's transforms and its exact entropy model."""
 
-    def __init__(self, config: CodecConfig, tensors: dict[str, Tensor], name: str, device: str) -> None:
+    def __init__(
+        self, config: CodecConfig, tensors: dict[str, Tensor], name: str, device: str, dtype: torch.dtype
+    ) -> None:
         self.net = Transforms(config, name == "auxiliary", FoldedGdn).eval()
         load_floats(self.net, tensors, f"{name}.")
         for module in self.net.modules():
             if isinstance(module, FoldedGdn):
                 module.fold()
+        self.net.g_s.up[-1] = subpixel(self.net.g_s.up[-1])  # type: ignore[arg-type]
         self.net = self.net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net.g_a.to(dtype)
+        self.net.g_s.to(dtype)
         self.h_s = IntegerHyperSynthesis(
             load_layers(tensors, name, config), int(INDEX_SLOPE), int(INDEX_OFFSET), SCALE_LEVELS - 1
         )
         self.hyper_inverse = load_hyper_inverse(tensors, name, config)
         self.prior = load_tables(tensors, f"{name}.prior", config.n)
         self.scales: Tables = load_tables(tensors, "scales", SCALE_LEVELS)
-        self.config, self.device = config, device
+        self.config, self.device, self.dtype = config, device, dtype
 
     def encode(self, x: Tensor, rate: float, context: Latent | None = None) -> tuple[bytes, Latent]:
         """Code a padded input (1, c, 16h, 16w) at a gain level: the layer's bytes and the latent they stand for."""
@@ -104,7 +110,8 @@ class BranchCodec:
         """The latent of an input, (1, m, h, w), tile by tile."""
 
         def part(rows: Span, columns: Span) -> Tensor:
-            made: Tensor = self.net.g_a(x[..., rows.outer(LATENT_STRIDE), columns.outer(LATENT_STRIDE)])
+            seen = x[..., rows.outer(LATENT_STRIDE), columns.outer(LATENT_STRIDE)]
+            made: Tensor = self.net.g_a(seen.to(self.dtype)).float()
             return made
 
         return joined((x.shape[-2] // LATENT_STRIDE, x.shape[-1] // LATENT_STRIDE), part)
@@ -131,9 +138,10 @@ class BranchCodec:
     def synthesise(self, latent: Latent, rate: float, x1: Tensor | None = None) -> Tensor:
         """The picture (primary) or the residual (auxiliary), (1, 3, 16h, 16w), not clipped."""
         _, inverse = self._gains(rate)
-        y = latent.values(self.device).contiguous(memory_format=torch.channels_last)
-        picture: Tensor = self.net.g_s(y * inverse, x1 if self.net.conditional else None)
-        return picture
+        y = (latent.values(self.device) * inverse).to(self.dtype).contiguous(memory_format=torch.channels_last)
+        seen = x1.to(self.dtype) if x1 is not None and self.net.conditional else None
+        picture: Tensor = self.net.g_s(y, seen)
+        return picture.float()
 
     def _model(
         self, z: Tensor, context: Latent | None, size: tuple[int, int], rate: float
@@ -156,14 +164,18 @@ class BranchCodec:
 
 
 class Codec:
-    """A released checkpoint, ready to code."""
+    """A released checkpoint, ready to code.
 
-    def __init__(self, checkpoint: Path, device: str = "cpu") -> None:
+    precision: "float32", or "bf16" for analysis and synthesis in bfloat16 (the entropy path is whole numbers always).
+    """
+
+    def __init__(self, checkpoint: Path, device: str = "cpu", precision: str = "float32") -> None:
         self.config, tensors = read(checkpoint)
         self.device = device
-        self.primary = BranchCodec(self.config, tensors, "primary", device)
+        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self.primary = BranchCodec(self.config, tensors, "primary", device, dtype)
         self.auxiliary = (
-            BranchCodec(self.config, tensors, "auxiliary", device) if self.config.auxiliary else None
+            BranchCodec(self.config, tensors, "auxiliary", device, dtype) if self.config.auxiliary else None
         )
 
     @torch.inference_mode()

@@ -10,13 +10,14 @@ class FoldedGdn(nn.Module):
     """Generalised divisive normalisation, x / sqrt(beta + gamma x^2) or its inverse, for inference.
 
     Balle, Laparra, Simoncelli, "Density modeling of images using a generalized normalization transformation", ICLR
-    2016. One matrix product over channels-last pixels, in place: at full resolution GDN took a third of the time.
+    2016. Matrix products over channels-last pixels, CHUNK at a time so that all stays in the processor's cache, in
+    place: at full resolution GDN took a third of the time.
     """
 
     #: CompressAI keeps square roots of beta and gamma, raised by this offset.
     PEDESTAL, BETA_MIN = 2.0**-36, 1e-6
-    #: Pixels at once.
-    PART = 2**15
+    #: Pixels at a time on a CPU.
+    CHUNK = 2048
 
     def __init__(self, channels: int, inverse: bool) -> None:
         super().__init__()
@@ -31,9 +32,13 @@ class FoldedGdn(nn.Module):
         self.gamma.data = gamma.T.contiguous()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same shape, channels last in memory. What it is given may be overwritten."""
+        """(B, C, H, W) to the same shape, channels last in memory; overwrites x where it has that layout already."""
         last = x.permute(0, 2, 3, 1).contiguous()
-        for flat in last.view(-1, last.shape[-1]).split(self.PART):
-            norm = torch.addmm(self.beta, flat * flat, self.gamma)
-            flat.mul_(norm.sqrt_() if self.inverse else norm.rsqrt_())
+        flat = last.view(-1, last.shape[-1])
+        chunk = self.CHUNK if x.device.type == "cpu" else len(flat)
+        squares, norms = (torch.empty_like(flat[:chunk]) for _ in range(2))
+        for part in flat.split(chunk):
+            square = torch.mul(part, part, out=squares[: len(part)])
+            norm = torch.addmm(self.beta, square, self.gamma, out=norms[: len(part)])
+            part.mul_(norm.sqrt_() if self.inverse else norm.rsqrt_())
         return last.permute(0, 3, 1, 2)

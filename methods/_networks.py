@@ -69,6 +69,23 @@ def deconv(c_in: int, c_out: int) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(c_in, c_out, 5, 2, 2, output_padding=1)
 
 
+def subpixel(layer: nn.ConvTranspose2d) -> nn.Sequential:
+    """What ``deconv`` made, as a 3x3 convolution to four times the channels that are then spread over 2x2 pixels.
+
+    For few output channels: the transposed convolution to a picture's three ran at a fifth of the speed of others.
+    """
+    c_in, c_out = layer.weight.shape[:2]
+    made = nn.Conv2d(c_in, 4 * c_out, 3, padding=1)
+    weight = made.weight.data.zero_().view(c_out, 2, 2, c_in, 3, 3)
+    for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        # Pixel 2 q + row sees input q + d through tap row + 2 - 2 d, for d in -1, 0, 1.
+        taps = layer.weight.data[:, :, row::2, column::2].flip(2, 3).transpose(0, 1)
+        weight[:, row, column, :, row:, column:] = taps
+    assert layer.bias is not None
+    made.bias = nn.Parameter(layer.bias.data.repeat_interleave(4))
+    return nn.Sequential(made, nn.PixelShuffle(2))
+
+
 def pad_to(x: Tensor, multiple: int) -> Tensor:
     """Repeat the last row and column until both sides are multiples."""
     height, width = x.shape[-2:]

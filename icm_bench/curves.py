@@ -259,6 +259,6 @@ def _text(value: object) -> str:
 
 
 def slug_of(task: str, net: str | None) -> str:
-    """Task and net as a lower-case name of letters, digits and dashes."""
+    """Task and net as a lower-case name of at most 100 letters, digits and dashes."""
     text = short_spec(task) if net is None else f"{short_spec(task)}-{short_spec(net)}"
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:100] or "unnamed"

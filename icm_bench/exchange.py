@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 #: One file: its name below the folder, and its content (text, or a table to be written by its ending).
 File = tuple[str, "str | pd.DataFrame"]
 
+_LONGEST_NAME = 100
 _RECORD = ("sample", "n_bytes", "n_pixels", "psnr", "ms_ssim", "encode_s", "decode_s", "predict_s")
 
 
@@ -235,6 +236,7 @@ def _without_gaps(results: dict[str, list[float | None]]) -> dict[str, Sequence[
 
 
 def _slug(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.=-]+", "-", name).strip("-")
+    """A file's name without an ending: no folder, not hidden, not too long for a file system."""
+    return re.sub(r"[^A-Za-z0-9.=-]+", "-", name).strip("-.")[:_LONGEST_NAME] or "unnamed"
 
 

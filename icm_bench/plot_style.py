@@ -38,6 +38,7 @@ _RC: dict[str, Any] = {
     "svg.hashsalt": "icm-bench",
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
+    "text.parse_math": False,  # a name with dollar signs is a name
     "axes.labelsize": 7.5,
     "axes.labelcolor": INK,
     "axes.edgecolor": QUIET,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from icm_bench.aggregate import is_records, to_rows
 from icm_bench.errors import UserError
+from icm_bench.sheets import read_csv
 from icm_bench.spec import parse_spec
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def read_rows(path: Path) -> pd.DataFrame:
         return rows
     try:
         if path.suffix == ".csv":
-            table = pd.read_csv(path, low_memory=False)
+            table = read_csv(path)
         elif path.suffix == ".parquet":
             table = pd.read_parquet(path)
         else:

@@ -11,6 +11,7 @@ from icm_bench.bdrate import Delta
 from icm_bench.bootstrap import Interval
 from icm_bench.resampling import Bounded
 from icm_bench.selection import BPP_INPUT
+from icm_bench.sheets import to_csv
 from icm_bench.tables import INTERVAL, Comparison, Table
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def difference(one: Interval | Bounded, decimals: int, unit: str = "") -> str:
 def one_sheet(sheet: Sheet, form: str) -> str:
     """One table as text: "markdown", or "terminal" for a fixed-width one."""
     if form == "markdown":
-        return "\n".join([f"{sheet.caption}:", "", *_pipes(sheet), ""])
+        return "\n".join([f"{_escaped(sheet.caption)}:", "", *_pipes(sheet), ""])
     every = [sheet.heads, *sheet.cells]
     widths = [max(len(cells[at]) for cells in every) for at in range(len(sheet.heads))]
     aligned = (
@@ -169,10 +170,10 @@ def markdown(tables: Iterable[Table]) -> str:
     """GitHub-flavoured Markdown."""
     out: list[str] = []
     for table in tables:
-        out += [f"## {table.title}", ""]
+        out += [f"## {_escaped(table.title)}", ""]
         for sheet in sheets(table):
             if sheet.caption != table.title:
-                out += [f"{sheet.caption[0].upper()}{sheet.caption[1:]}:", ""]
+                out += [f"{_escaped(sheet.caption[0].upper() + sheet.caption[1:])}:", ""]
             out += [*_pipes(sheet), ""]
         out += [f"- {_escaped(note)}" for note in table.notes] + [""] * bool(table.notes)
     return "\n".join(out).rstrip() + "\n"
@@ -184,13 +185,13 @@ def latex(tables: Iterable[Table]) -> str:
     for table in tables:
         for sheet in sheets(table):
             out += [
-                f"% {sheet.caption}",
+                f"% {' '.join(sheet.caption.split())}",
                 f"\\begin{{tabular}}{{{''.join('l' if left else 'r' for left in sheet.left)}}}",
             ]
             out += ["\\toprule", _tex_line(sheet.heads), "\\midrule"]
             out += [_tex_line(line) for line in sheet.cells]
             out += ["\\bottomrule", "\\end{tabular}", ""]
-        out += [f"% {note}" for note in table.notes] + [""] * bool(table.notes)
+        out += [f"% {' '.join(note.split())}" for note in table.notes] + [""] * bool(table.notes)
     return "\n".join(out).rstrip() + "\n"
 
 
@@ -198,13 +199,7 @@ def csv(tables: Iterable[Table]) -> str:
     """All rows of the tables with every column, as ``icm-bench plot`` reads them back."""
     import pandas as pd
 
-    rows = pd.concat([table.group.rows for table in tables])
-    for name in rows.columns:
-        nested = rows[name].map(lambda value: isinstance(value, dict | list))
-        if nested.any():
-            rows[name] = rows[name].where(~nested, rows[name].map(json.dumps))
-    text: str = rows.to_csv(index=False, lineterminator="\n")
-    return text
+    return to_csv(pd.concat([table.group.rows for table in tables]))
 
 
 def as_json(tables: Sequence[Table]) -> str:
@@ -273,7 +268,10 @@ def _pipe(cells: Iterable[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*").replace("<", "&lt;")
+    """On one line, and neither a cell's end nor emphasis, markup, a link or a picture."""
+    for sign, shown in (("\\", "\\\\"), ("|", "\\|"), ("*", "\\*"), ("<", "&lt;"), ("](", "]\\(")):
+        text = text.replace(sign, shown)
+    return " ".join(text.split())
 
 
 def _tex_line(cells: Iterable[str]) -> str:

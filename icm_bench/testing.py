@@ -31,6 +31,7 @@ from icm_bench.bitstream import Bitstream
 from icm_bench.errors import BitstreamError
 from icm_bench.images import read_picture
 from icm_bench.method import Beta, Method
+from icm_bench.mutations import mutate
 
 #: Bytes that the container may add to the payload of a one-layer stream.
 MAX_HEADER_BYTES = 16
@@ -71,6 +72,8 @@ class MethodTests:
 
     #: (height, width) of the pictures coded.
     sizes: ClassVar[tuple[tuple[int, int], ...]] = ((64, 64), (1, 1), (17, 33), (129, 65))
+    #: Mutated streams to decode.
+    n_mutants: ClassVar[int] = 300
 
     @pytest.fixture
     def ready(self, method: Method) -> Method:
@@ -166,6 +169,18 @@ class MethodTests:
             for picture in pictures:
                 assert picture.shape == (damaged.height, damaged.width, 3)
                 assert picture.dtype == np.uint8
+
+    def test_mutated_streams_are_refused_or_decoded_to_their_size(self, ready: Method) -> None:
+        """Seeded mutations of whole streams, most with a fitting checksum."""
+        sizes, points = ((17, 33), (32, 16)), ready.rate.points
+        pool = [ready.encode(textured_picture(*size), rate).to_bytes() for size in sizes for rate in points]
+        for number in range(self.n_mutants):
+            try:
+                held = Bitstream.from_bytes(mutate(pool, np.random.default_rng(number)), max_pixels=2**20)
+                (picture,) = ready.decode(held, ready.betas[-1:])
+            except BitstreamError:
+                continue
+            assert picture.shape == (held.height, held.width, 3), f"mutant {number}"
 
 
 def _encode(method: Method, picture: np.ndarray) -> Bitstream:

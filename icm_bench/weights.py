@@ -82,8 +82,9 @@ def _pickle(path: Path) -> object:
             f"{path}: refused: it is damaged, or a pickle with more than tensors, which could run code; "
             f"save the state dict alone, or as .safetensors"
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: cannot be read as PyTorch weights ({str(error).partition(chr(10))[0]})") from error
+    except Exception as error:  # on damaged bytes it raises almost every kind there is
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise UserError(f"{path}: cannot be read as PyTorch weights ({reason})") from error
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -117,7 +118,9 @@ def _pickled_arrays(path: Path) -> object:
         with path.open("rb") as stream:
             held = _ArraysOnly(stream, encoding="latin1").load()
     except pickle.UnpicklingError as error:
-        raise UserError(f"{path}: refused: a pickle with more than arrays, which could run code ({error})") from error
+        reason = " ".join(str(error).split())
+        told = f"a pickle with more than arrays, which could run code ({reason})"
+        raise UserError(f"{path}: refused: {told}") from error
     except Exception as error:  # on damaged bytes the unpickler raises almost every kind there is
         raise UserError(f"{path}: cannot be read as pickled arrays ({error or type(error).__name__})") from error
     arrays = held.get("model", held) if isinstance(held, dict) else None

@@ -43,7 +43,7 @@ Piece = tuple[tuple[slice, slice], np.ndarray, np.ndarray | None]
 
 @dataclass(frozen=True)
 class Latent:
-    """A quantised latent: exact (1, m, h, w) int64 in units of 2^-12; and the coder it was read from."""
+    """A quantised latent: exact (1, m, h, w) int32 in units of 2^-12; and the coder it was read from."""
 
     exact: Tensor
     source: Decoder | None = None
@@ -145,7 +145,7 @@ class BranchCodec:
         """Exact means and scale indexes. The sums are exact, so that tiles change nothing."""
         gain = None if self.hyper_inverse is None else self.hyper_inverse[round(rate * RATE_STEPS)]
         seen = context if self.net.context else None
-        mean, index = (torch.empty((1, self.config.m, *size), dtype=torch.int64) for _ in range(2))
+        mean, index = (torch.empty((1, self.config.m, *size), dtype=torch.int32) for _ in range(2))
         for rows, columns in tiles(size, INTEGER_BORDER):
             below = z[..., rows.outer(1, HYPER_STRIDE), columns.outer(1, HYPER_STRIDE)]
             exact = None if seen is None else seen.part(rows, columns).context
@@ -294,4 +294,4 @@ def _channels(shape: tuple[int, ...] | torch.Size) -> np.ndarray:
 
 
 def _numpy(x: Tensor) -> np.ndarray:
-    return x.numpy().astype(np.int32)
+    return x.numpy().astype(np.int32, copy=False)

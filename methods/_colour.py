@@ -27,6 +27,8 @@ _KR, _KB = 0.2126, 0.0722
 _KG = 1 - _KR - _KB
 _CB, _CR = 2 * (1 - _KB), 2 * (1 - _KR)
 _LOBES = 3
+#: Even numbers of rows that are converted at once, and of their neighbours, which the kernel sees.
+_BAND, _BORDER = 128, 16
 
 Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -58,6 +60,18 @@ def to_rgb(planes: Planes) -> np.ndarray:
     return np.stack((red, green, blue), axis=2) * np.float32(255)
 
 
+def to_picture(planes: Planes) -> np.ndarray:
+    """uint8 (H, W, 3) of such 4:2:0 planes: ``to_rgb`` and ``to_uint8``, some rows at a time."""
+    height, width = planes[0].shape
+    made = np.empty((height, width, 3), np.uint8)
+    for first in range(0, height, _BAND):
+        last = min(height, first + _BAND)
+        low, high = max(0, first - _BORDER), min(height, last + _BORDER)
+        part = (planes[0][low:high], planes[1][low // 2 : high // 2], planes[2][low // 2 : high // 2])
+        made[first:last] = to_uint8(to_rgb(part)[first - low : last - low])
+    return made
+
+
 def to_uint8(rgb: np.ndarray) -> np.ndarray:
     """RGB clipped and rounded to the nearest of 0 .. 255."""
     return np.rint(np.clip(rgb, 0, 255)).astype(np.uint8)
@@ -70,10 +84,11 @@ def pad(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def resize(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """float32 (H, W, 3) scaled to (height, width): bicubic, antialiased when it shrinks, unrounded."""
+    """float32 (H, W, C) scaled to (height, width): bicubic, antialiased when it shrinks, unrounded."""
     from PIL import Image
 
-    channels = (Image.fromarray(np.ascontiguousarray(rgb[:, :, i], dtype=np.float32)) for i in range(3))
+    n = rgb.shape[2]
+    channels = (Image.fromarray(np.ascontiguousarray(rgb[:, :, i], dtype=np.float32)) for i in range(n))
     scaled = [np.asarray(c.resize((size[1], size[0]), Image.Resampling.BICUBIC)) for c in channels]
     return np.stack(scaled, axis=2)
 

@@ -154,15 +154,13 @@ class Decoder:
     PART = 2**17
 
     def __init__(self, data: bytes, n_symbols: int) -> None:
-        problem = _problem(data, n_symbols)
-        if problem:
-            raise BitstreamError(f"the stream's coded symbols {problem}")
+        guarded = guard(data, n_symbols, min(n_symbols, self.PART))
         self._n_bytes, self._n_read = len(data), 0
         #: Information in bits of all that was read, by the tables; the values of escaped symbols not counted.
         self.bits = 0.0
         self._escaped = 0
         self._coder = _rans().RansDecoder()
-        self._coder.set_stream(data + bytes(8 * min(n_symbols, self.PART) + _MARGIN))
+        self._coder.set_stream(guarded)
 
     def get(self, indexes: np.ndarray, tables: Tables) -> np.ndarray:
         """Whole numbers (int32) of the shape of ``indexes``, clipped to +-SYMBOL_LIMIT. Raises BitstreamError."""
@@ -195,6 +193,17 @@ def capacity(n_bytes: int, n_symbols: int) -> float:
 
 def _rounding(n_symbols: int) -> float:
     return 1 + n_symbols * 2.0**-14
+
+
+def guard(data: bytes, n_symbols: int, at_once: int) -> bytes:
+    """The bytes with as many zeros behind them as the coder may read beyond before somebody looks.
+
+    at_once: the most symbols that are read in one call. Raises BitstreamError for bytes that no coder wrote.
+    """
+    problem = _problem(data, n_symbols)
+    if problem:
+        raise BitstreamError(f"the stream's coded symbols {problem}")
+    return data + bytes(8 * at_once + _MARGIN)
 
 
 def _problem(data: bytes, n_symbols: int) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from icm_bench.methods._entropy import Tables
 from icm_bench.methods._integer import IntegerLayer
 from icm_bench.methods._networks import RATE_STEPS, CodecConfig
 
+#: Channels (or gain levels) that a checkpoint may declare.
+_MOST_CHANNELS = 1024
 FORMAT = "icm-bench codec 1"
 #: Parts of a branch that run in floating point, outside of the entropy path.
 FLOAT_PARTS = ("g_a.", "g_s.", "h_a.", "gains.", "hyper_gains.")
@@ -28,9 +31,18 @@ def read(path: Path) -> tuple[CodecConfig, dict[str, Tensor]]:
             if metadata.get("format") != FORMAT:
                 raise UserError(f"{path}: not a codec checkpoint of the form {FORMAT!r}")
             config = CodecConfig(**json.loads(metadata["config"]))
+            _check(config)
             return config, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not a readable codec checkpoint ({error})") from error
+
+
+def _check(config: CodecConfig) -> None:
+    """Bound what is declared, before anything is made from it. Raises ValueError."""
+    for name, value in asdict(config).items():
+        of_kind = type(value) is type(getattr(CodecConfig, name))
+        if not of_kind or (not isinstance(value, bool) and not 1 <= value <= _MOST_CHANNELS):
+            raise ValueError(f"{name} = {value!r} is no configuration of a codec")
 
 
 def load_floats(branch: nn.Module, tensors: dict[str, Tensor], prefix: str) -> None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Sides are padded to multiples of this, as in CompressAI's own evaluation.
 STRIDE = 64
+#: Symbols in one string for each 64x64 pixels, more than any model of the zoo has (16 x 320).
+_MOST_SYMBOLS = 2**13
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,14 @@ class CompressAI(Method):
         import torch
 
         from icm_bench.methods._codec import quantise_picture
+        from icm_bench.methods._entropy import guard
 
         shape, strings = unpack(bitstream.layer("main"))
-        limit = -(-max(bitstream.height, bitstream.width) // STRIDE) * STRIDE
-        if len(shape) != 2 or not all(0 < side <= limit for side in shape):
+        coarse = [-(-side // STRIDE) for side in (bitstream.height, bitstream.width)]
+        if shape not in ([side * finer for side in coarse] for finer in (1, 2, 4, 8)):
             raise BitstreamError(f"the stream's latent of shape {shape} does not fit its picture")
+        n_symbols = _MOST_SYMBOLS * coarse[0] * coarse[1]
+        strings = [guard(one, n_symbols, n_symbols) for one in strings]
         try:
             with torch.inference_mode():
                 x = self.net.decompress([[one] for one in strings], shape)["x_hat"][0]

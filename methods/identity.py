@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from icm_bench.bitstream import Bitstream
-from icm_bench.images import decode_payload, to_png
+from icm_bench.images import to_png
 from icm_bench.method import Beta, Method, RateAxis
+from icm_bench.payloads import decode_payload
 
 if TYPE_CHECKING:
     from icm_bench.method import Image

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from icm_bench.bitstream import Bitstream
 from icm_bench.errors import CodecError, UserError
-from icm_bench.images import decode_payload
 from icm_bench.method import Beta, Method, RateAxis
+from icm_bench.payloads import decode_payload
 
 if TYPE_CHECKING:
     from icm_bench.method import Image

@@ -83,6 +83,8 @@ class Vvc(Method):
         return Bitstream.of(self, (height, width), rate, {"main": stream})
 
     def decode(self, bitstream: Bitstream, betas: Sequence[Beta]) -> Iterator[Image]:
+        import numpy as np
+
         from icm_bench.methods import _colour
 
         size = (bitstream.height, bitstream.width)
@@ -96,8 +98,13 @@ class Vvc(Method):
         if scale is None:
             raise BitstreamError(f"the VVC data does not decode to the {size[1]}x{size[0]} pixels declared")
         coded, content = coded_size(size, scale), scaled_size(size, scale)
-        rgb = _colour.to_rgb(_colour.from_bytes(data, coded))[: content[0], : content[1]]
-        picture = _colour.to_uint8(rgb if scale == 100 else _colour.resize(rgb, size))
+        planes = _colour.from_bytes(data, coded)
+        if scale == 100:
+            picture = _colour.to_picture(planes)[: content[0], : content[1]]
+        else:
+            rgb = _colour.to_rgb(planes)[: content[0], : content[1]]
+            channels = (_colour.resize(rgb[:, :, i : i + 1], size) for i in range(3))
+            picture = np.concatenate([_colour.to_uint8(channel) for channel in channels], axis=2)
         for _ in betas:
             yield picture.copy()
 

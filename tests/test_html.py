@@ -3,7 +3,9 @@
 import json
 import re
 import shutil
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -121,6 +123,52 @@ def until(found, seconds=20):
 def decoded(browser):
     image, text = (browser.find_element("id", name) for name in ("decoded", "decoded-text"))
     return image.get_attribute("src"), text.text
+
+
+@pytest.fixture
+def address():
+    """A server that keeps what it is asked for: its address, and the paths."""
+    asked = []
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Listener) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
+def test_hostile_names_run_nothing_and_ask_no_address(browser, folder, tmp_path, address):
+    """Shown as they are; and a script that had got into the page all the same would be refused."""
+    host, asked = address
+    evil = f'</script><img src="{host}/x" onerror="boom=1"><a href="javascript:boom=1">x</a> & <b>bold</b>'
+    held = rows.load(folder / "store.sqlite").assign(data=evil, rate_name=evil)
+    held = held[held.task == "imagenet"].assign(method=held.method.replace("jpeg", evil))
+    text = document(tables.build(held), None, Wanted(title=evil))
+    smuggled = f'<script>boom=1</script><img src="{host}/y"><link rel="stylesheet" href="{host}/z">'
+    (tmp_path / "page.html").write_text(text.replace("<main>", f"<main>{smuggled}", 1))
+    browser.get((tmp_path / "page.html").as_uri())
+    run = browser.execute_script
+    until(lambda: run("return document.querySelectorAll('#chart .scatterlayer .trace').length"))
+    assert run("return typeof boom") == "undefined"
+    assert run("return document.querySelectorAll('h1 *, #summary img, #sheets img, #chart img').length") == 0
+    assert {link.get_attribute("href").partition("#")[0] for link in browser.find_elements("css selector", "a")} == {
+        browser.current_url
+    }
+    legend = run("return [...document.querySelectorAll('#chart .legendtext')].map((one) => one.textContent)")
+    assert any("<img" in name for name in legend)
+    refused = [entry["message"] for entry in browser.get_log("browser")]
+    assert len(refused) == 3 and all("Content Security Policy" in message for message in refused)
+    assert asked == []
+    browser.get(host)  # the server is there
+    assert asked[0] == "/"
+    browser.get_log("browser")
 
 
 def test_sliders_move_between_decoded_pictures(opened):

@@ -12,6 +12,7 @@ import typer
 from icm_bench.errors import MissingPackage, UserError
 from icm_bench.registry import EXTRAS
 from icm_bench.selection import TEXT_TABLES
+from icm_bench.sheets import to_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +84,7 @@ def write_table(content: str | pd.DataFrame, ending: str, path: Path) -> None:
         except ImportError as error:
             raise MissingPackage("pyarrow", EXTRAS["pyarrow"]) from error
     else:
-        content.to_csv(path, index=False)
+        path.write_text(to_csv(content), encoding="utf-8")
 
 
 def joined(out: Path, files: list[Path] | None) -> pd.DataFrame:

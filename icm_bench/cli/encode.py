@@ -34,8 +34,9 @@ def encode(
         raise UserError(f"{coder.spec}: {reason}")
     if output.exists() and not force:
         raise UserError(f"{output}: is already there; --force replaces it")
-    _files.check_pixels(picture, max_pixels)
-    pixels = images.read_picture(picture)
+    with images.pixels_allowed(max_pixels):
+        _files.check_pixels(picture, max_pixels)
+        pixels = images.read_picture(picture)
     coder.setup(device)
     try:
         stream = coder.encode(pixels, chosen)

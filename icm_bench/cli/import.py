@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -34,7 +35,7 @@ def import_(
     about = {"name": name, "data": data, "source": source, "metric": metric}
     about["rate_kind"] = "estimated" if estimated else "real"
     rows = pd.concat([exchange.imported(form, path, about) for path in files])
-    _files.write_once(output, force, lambda part: rows.to_csv(part, index=False))
+    _files.write_once(output, force, partial(_results.write_table, rows, ".csv"))
     typer.echo(f"{output}: {len(rows)} points of {rows['method'].nunique()} curves, {data}; source: {source}")
 
 

@@ -6,11 +6,14 @@
     assets/                  page.html, page.css, page.js
 
 Numbers and names travel as one block of JSON and reach the page as text only, so that nothing in a results file can
-become markup. The charts are plotly's, whose script is embedded from its Python package.
+become markup; should it do so all the same, the page's policy runs no script but its own and loads nothing from
+anywhere. The charts are plotly's, whose script is embedded from its Python package.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 import json
 from dataclasses import dataclass
@@ -61,15 +64,27 @@ def document(
     data["sets"] = [] if store is None else gallery.collect(tables, store, (wanted.n_pictures, room), progress)
     assets = files("icm_bench.html") / "assets"
     page = (assets / "page.html").read_text(encoding="utf-8")
+    own = (assets / "page.js").read_text(encoding="utf-8")
     for mark, text in (
+        ("policy", _policy(script, own)),
         ("title", html.escape(wanted.title)),
         ("style", (assets / "page.css").read_text(encoding="utf-8")),
         ("plotly", script),
         ("data", _json(data)),
-        ("script", (assets / "page.js").read_text(encoding="utf-8")),
+        ("script", own),
     ):
         page = page.replace(f"<!--{mark}-->", text, 1)
     return page
+
+
+def _policy(*scripts: str) -> str:
+    """What the page may do: run these scripts, show what is inside of it, and ask no address for anything."""
+    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{one}'" for one in hashes)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 def _json(data: object) -> str:

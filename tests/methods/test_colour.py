@@ -105,3 +105,9 @@ def test_kodak_ceilings() -> None:
     values = [_colour.ceiling(picture) for picture in pictures]
     assert all(value is not None and value > 45.2 for value in values)
     assert sum(value for value in values if value) / 12 == pytest.approx(48.41, abs=0.01)
+
+
+def test_rows_at_a_time_give_the_same_picture():
+    planes = _colour.to_planes(textured_picture(402, 38))
+    whole = _colour.to_uint8(_colour.to_rgb(planes))
+    assert np.array_equal(_colour.to_picture(planes), whole)

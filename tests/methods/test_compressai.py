@@ -38,6 +38,7 @@ def method(tmp_path_factory: pytest.TempPathFactory) -> Method:
 
 class TestCompressAI(MethodTests):
     sizes = ((64, 64), (1, 1), (17, 33))
+    n_mutants = 100
 
     def test_container_holds_what_the_decoder_needs(self, ready: Method) -> None:
         super().test_container_holds_what_the_decoder_needs(ready)

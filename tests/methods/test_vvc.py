@@ -22,7 +22,7 @@ def method() -> Method:
 
 
 class TestVvc(MethodTests):
-    pass
+    n_mutants = 60
 
 
 def _psnr(method: Method, picture: np.ndarray, qp: int) -> float:

@@ -10,6 +10,9 @@ function make(tag, text, ...children) {
   return element;
 }
 
+/** Text for the charts, which would read tags in it. */
+const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+
 function options(select, names) {
   select.replaceChildren(...names.map((name, at) => Object.assign(make("option", name), { value: at })));
 }
@@ -62,10 +65,10 @@ function traces(curve, name, shown) {
   }
   const open = curve.beta !== null && curve.beta < 1;
   found.push({
-    ...common, x: curve.bits, y: curve.values[name], name: curve.label, mode: "lines+markers",
+    ...common, x: curve.bits, y: curve.values[name], name: plain(curve.label), mode: "lines+markers",
     line: { color: curve.colour, width: 2, dash: open ? "dash" : "solid" },
     marker: { color: curve.colour, size: 7, symbol: open ? "circle-open" : "circle" },
-    text: curve.points.map((point, at) => (low && low[at] !== null ? `${point}, 95 %: ${low[at].toFixed(1)} … ${high[at].toFixed(1)}` : point)),
+    text: curve.points.map((point, at) => plain(low && low[at] !== null ? `${point}, 95 %: ${low[at].toFixed(1)} … ${high[at].toFixed(1)}` : point)),
     hovertemplate: "%{x:.4f} bpp, %{y:.2f}<br>%{text}<extra>%{fullData.name}</extra>",
   });
   return found;
@@ -86,8 +89,8 @@ function chart() {
   Plotly.react("chart", drawn, {
     paper_bgcolor: ink.paper, plot_bgcolor: ink.paper, font: { color: ink.ink, size: 13 }, hovermode: "closest",
     margin: { l: 50, r: 10, t: 16, b: 50 },
-    xaxis: { ...axis, title: { text: group.rate }, ...(log ? { type: "log", tickvals: TICKS, ticktext: TICKS.map(String) } : { type: "linear" }) },
-    yaxis: { ...axis, title: { text: column.label } },
+    xaxis: { ...axis, title: { text: plain(group.rate) }, ...(log ? { type: "log", tickvals: TICKS, ticktext: TICKS.map(String) } : { type: "linear" }) },
+    yaxis: { ...axis, title: { text: plain(column.label) } },
     legend: narrow ? { orientation: "h", x: 0, y: -0.18 } : { x: 1.02, y: 1 },
     shapes: free == null ? [] : [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: free, y1: free, line: { color: ink.quiet, dash: "dot", width: 1 } }],
     annotations: free == null ? [] : [{ xref: "paper", x: 0, y: free, yanchor: "bottom", xanchor: "left", showarrow: false, text: `uncompressed ${free.toFixed(1)}`, font: { color: ink.quiet } }],

@@ -128,7 +128,16 @@ class TwinCodec:
         if self.auxiliary is not None:
             self._tell(x)
             x = x + self.auxiliary.open(coded[1])
-        return quantise_picture((255 * x[0]).permute(1, 2, 0).numpy())
+        return _picture(x)
+
+    @torch.inference_mode()
+    def synthesis(self, latent: Tensor, second: Tensor | None) -> np.ndarray:
+        """The picture that these latents stand for."""
+        x = self.primary.g_s(latent)
+        if self.auxiliary is not None:
+            self._tell(x)
+            x = x + self.auxiliary.g_s(second)
+        return _picture(x)
 
     def _tell(self, x1: Tensor) -> None:
         """Condition the auxiliary branch."""
@@ -140,3 +149,7 @@ class TwinCodec:
 def n_bytes(coded: list[dict[str, Any]]) -> int:
     """Bytes of all strings."""
     return sum(len(string) for one in coded for strings in one["strings"] for string in strings)
+
+
+def _picture(x: Tensor) -> np.ndarray:
+    return quantise_picture((255 * x[0]).permute(1, 2, 0).numpy())

@@ -31,6 +31,7 @@ from icm_bench.methods._networks import (
     pad_to,
     subpixel,
 )
+from icm_bench.methods._precision import number_format
 from icm_bench.methods._released import load_floats, load_hyper_inverse, load_layers, load_tables, read
 from icm_bench.methods._tiles import BORDER, INTEGER_BORDER, Span, joined, tiles
 
@@ -80,6 +81,11 @@ class BranchCodec:
                 module.fold()
         self.net.g_s.up[-1] = subpixel(self.net.g_s.up[-1])  # type: ignore[arg-type]
         self.net = self.net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.offset: Tensor | None = None
+        if dtype is torch.bfloat16:  # which rounds values around zero more finely: the last bias is added in float32
+            bias = self.net.g_s.up[-1][0].bias.data  # type: ignore[index, union-attr]
+            self.offset = bias[::4, None, None].clone()
+            bias.zero_()
         self.net.g_a.to(dtype)
         self.net.g_s.to(dtype)
         self.h_s = IntegerHyperSynthesis(
@@ -141,7 +147,7 @@ class BranchCodec:
         y = (latent.values(self.device) * inverse).to(self.dtype).contiguous(memory_format=torch.channels_last)
         seen = x1.to(self.dtype) if x1 is not None and self.net.conditional else None
         picture: Tensor = self.net.g_s(y, seen)
-        return picture.float()
+        return picture.float() if self.offset is None else picture.float() + self.offset
 
     def _model(
         self, z: Tensor, context: Latent | None, size: tuple[int, int], rate: float
@@ -172,7 +178,7 @@ class Codec:
     def __init__(self, checkpoint: Path, device: str = "cpu", precision: str = "float32") -> None:
         self.config, tensors = read(checkpoint)
         self.device = device
-        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        dtype = number_format(precision, device)
         self.primary = BranchCodec(self.config, tensors, "primary", device, dtype)
         self.auxiliary = (
             BranchCodec(self.config, tensors, "auxiliary", device, dtype) if self.config.auxiliary else None

@@ -13,6 +13,7 @@ from icm_bench.bitstream import Bitstream, quantise_rate
 from icm_bench.errors import BitstreamError
 from icm_bench.method import Beta, Footprint, Method, RateAxis
 from icm_bench.methods._checkpoints import card, digest, find
+from icm_bench.methods._precision import problem
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,13 +30,19 @@ GAIN = RateAxis("gain", (0, 1, 2, 3, 4, 5), "up", 0, 5, continuous=True)
 class LearnedCodec(Method):
     """A codec with gain units: one checkpoint for all rates. Subclasses may have one for each.
 
-    checkpoint: a built-in name or the path of a released checkpoint (.safetensors).
+    checkpoint: a built-in name or the path of a released checkpoint (.safetensors); precision: "float32", or "bf16"
+    for analysis and synthesis in bfloat16: twice as fast on devices that have it. Any precision decodes any stream.
     """
 
     checkpoint: str = ""
+    precision: str = "float32"
 
     rate: ClassVar[RateAxis] = GAIN
     layer_names: ClassVar[tuple[str, ...]] = ("primary",)
+
+    def __post_init__(self) -> None:
+        if reason := problem(self.precision):
+            raise ValueError(reason)
 
     @property
     def checkpoints(self) -> tuple[str, ...]:
@@ -61,7 +68,7 @@ class LearnedCodec(Method):
 
         codecs = self.__dict__.get("_codecs")
         if codecs is None or codecs[0].device != device:
-            self.__dict__["_codecs"] = [Codec(path, device) for path in self.files]
+            self.__dict__["_codecs"] = [Codec(path, device, self.precision) for path in self.files]
 
     @property
     def codecs(self) -> list[Codec]:
@@ -83,8 +90,8 @@ class LearnedCodec(Method):
         return self.codecs[index].encode(image, level)
 
     def decode(self, bitstream: Bitstream, betas: Sequence[Beta]) -> Iterator[np.ndarray]:
-        if problem := self.rate.reason_against(bitstream.rate):
-            raise BitstreamError(f"the stream's {problem}")
+        if reason := self.rate.reason_against(bitstream.rate):
+            raise BitstreamError(f"the stream's {reason}")
         needed = {name for beta in betas for name in self.layers(beta)}
         layers = {name: bitstream.layer(name) for name in self.layer_names if name in needed}
         index, level = self.place(bitstream.rate)

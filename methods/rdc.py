@@ -35,6 +35,7 @@ class Rdc(LearnedCodec):
     layer_names: ClassVar[tuple[str, ...]] = ("primary", "auxiliary")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.aux_rate is not None and (problem := GAIN.reason_against(self.aux_rate)):
             raise ValueError(f"aux_rate: {problem}")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import tempfile
 import tomllib
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import platformdirs
 from icm_bench import registry
 from icm_bench.errors import UserError
 from icm_bench.task import Task
+from icm_bench.temporary import part_of
 
 #: What stands for the built-in mini set where a folder is asked for.
 MINI = "mini"
@@ -56,10 +56,8 @@ def remember(name: str, folder: Path | None) -> None:
     text = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in sorted(held.items()))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=".data-")
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        Path(part).replace(path)
+        with part_of(path) as part:
+            part.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
 

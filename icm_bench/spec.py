@@ -58,6 +58,8 @@ def _matching_bracket(text: str) -> int:
     quoted = ""
     for index in range(len(text) - 1, -1, -1):
         char = text[index]
+        if char in "\"'" and (index - len(text[:index].rstrip("\\"))) % 2:
+            continue  # a quote behind an odd number of backslashes ends nothing
         if quoted:
             quoted = "" if char == quoted else quoted
         elif char in "\"'":

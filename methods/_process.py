@@ -1,41 +1,57 @@
-"""Running external programs: argument lists, a time limit, private temporary folders.
+"""Running external programs: argument lists, limits on time, files and memory, no life without their parent.
 
 A failure is a CodecError that shows the command and the last lines of the program's output.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import IO
 
 from icm_bench.errors import CodecError, UserError
 
 try:
-    import fcntl
-except ImportError:  # not on Windows, where leftovers of a killed run stay until the user empties the folder
-    fcntl = None  # type: ignore[assignment]
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
 
-_PREFIX = "icm-bench-"
-_LOCK = ".lock"
+#: Linux, <sys/prctl.h>: the signal that a process gets when its parent dies.
+_DEATH_SIGNAL = 1
 _TAIL_LINES = 8
 _TAIL_BYTES = 4096
 
 
-def run(command: Sequence[str], *, timeout_s: float, data: bytes | None = None, asking: bool = False) -> bytes:
+@dataclass(frozen=True)
+class Limits:
+    """What one call of a program may take: seconds, bytes of any one file, bytes of address space; None: no limit.
+
+    Where the platform has no such limits only the seconds hold.
+    """
+
+    timeout_s: float
+    file_bytes: int | None = None
+    memory_bytes: int | None = None
+
+
+def run(command: Sequence[str], limits: Limits, *, data: bytes | None = None, asking: bool = False) -> bytes:
     """Run a program to its end and return what it wrote to standard output.
 
     command: program and arguments, never a shell line; data: bytes for its standard input; asking: standard error
     is returned too, and any exit status will do, for programs that are asked what they are. Raises CodecError when
-    the program cannot be started, ends with another status than 0, or is not done after timeout_s seconds; then,
-    as on any interruption, it is killed with all the processes it started.
+    the program cannot be started, ends with another status than 0, or meets a limit. When its time is over, as on
+    any interruption, it is killed with all the processes it started; on Linux it dies with this process too.
     """
     with tempfile.TemporaryFile() as errors:
         try:
@@ -46,14 +62,15 @@ def run(command: Sequence[str], *, timeout_s: float, data: bytes | None = None, 
                 stderr=subprocess.STDOUT if asking else errors,
                 env={**os.environ, "LC_ALL": "C", "AV_LOG_FORCE_NOCOLOR": "1"},
                 start_new_session=True,
+                preexec_fn=_before(limits),
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
             raise CodecError(f"{command[0]} cannot be started: {error}\n{shlex.join(command)}") from error
         try:
-            output, _ = process.communicate(data, timeout=timeout_s)
+            output, _ = process.communicate(data, timeout=limits.timeout_s)
         except subprocess.TimeoutExpired as error:
             _kill(process)
-            what = f"was not done after {timeout_s:g} s and was stopped"
+            what = f"was not done after {limits.timeout_s:g} s and was stopped"
             raise CodecError(_message(command, what, errors, error.output or b"")) from error
         except BaseException:
             _kill(process)
@@ -71,39 +88,25 @@ def find(program: str, what: str, fix: str) -> str:
     return str(Path(found).absolute())
 
 
-@contextmanager
-def private_folder() -> Iterator[Path]:
-    """A new temporary folder that only this user can read; removed in the end, however it comes.
+def _before(limits: Limits) -> Callable[[], None] | None:
+    """What the new process does before it becomes the program; nothing that takes a lock."""
+    if resource is None:
+        return None
+    bounds = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_CPU, ceil(limits.timeout_s) + 1)]
+    wanted = ((resource.RLIMIT_FSIZE, limits.file_bytes), (resource.RLIMIT_AS, limits.memory_bytes))
+    bounds += [(kind, value) for kind, value in wanted if value is not None]
+    tie = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+    parent, bound = os.getpid(), resource.setrlimit
 
-    A process killed outright cannot remove its folder; ``sweep`` in a later one does.
-    """
-    folder = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
-    lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        if fcntl is not None:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        # Only now does the folder get the name that ``sweep`` looks for: it never meets one without its lock.
-        folder = folder.rename(folder.with_name(folder.name[1:]))
-        yield folder
-    finally:
-        os.close(lock)
-        shutil.rmtree(folder, ignore_errors=True)
+    def prepare() -> None:
+        for kind, value in bounds:
+            bound(kind, (value, value))
+        if tie is not None:
+            tie(_DEATH_SIGNAL, signal.SIGKILL)
+            if os.getppid() != parent:  # it had died before
+                os._exit(1)
 
-
-def sweep() -> None:
-    """Remove private folders that killed processes of this user left; those in use are locked and stay."""
-    if fcntl is None:
-        return
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        with suppress(OSError):
-            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-                continue
-            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-            finally:
-                os.close(lock)
+    return prepare
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from icm_bench.errors import CodecError, UserError
-from icm_bench.methods._process import find, private_folder, run, sweep
+from icm_bench.methods._process import Limits, find, run
+from icm_bench.temporary import private_folder, sweep
 
 if TYPE_CHECKING:
     from icm_bench.methods.vvc import Vvc
@@ -63,7 +64,7 @@ class Program(ABC):
             source, stream = folder / "source.yuv", folder / "stream.266"
             source.write_bytes(planes)
             command = self.encode_command(str(source), str(stream), size, qp)
-            run(command, timeout_s=self.timeout_s)
+            run(command, Limits(self.timeout_s))
             coded = stream.read_bytes() if stream.exists() else b""
         if not coded:
             raise CodecError(f"{shlex.join(command)}\nended well and wrote no stream")
@@ -77,7 +78,7 @@ class Program(ABC):
         with private_folder() as folder:
             stream, target = folder / "stream.266", folder / "target.yuv"
             stream.write_bytes(data)
-            run(self.decode_command(str(stream), str(target), largest), timeout_s=self.timeout_s)
+            run(self.decode_command(str(stream), str(target), largest), decoding_limits(self.timeout_s, largest))
             if not target.exists():
                 return b""
             with target.open("rb") as planes:
@@ -185,10 +186,19 @@ class Vtm(Program):
         return f"VTM {asked[0]}, decoder {asked[1]}"
 
 
+def decoding_limits(timeout_s: float, largest: tuple[int, int]) -> Limits:
+    """Limits for decoding a picture of at most (width, height), whose planes take 3 bytes a pixel.
+
+    The address space holds the program, its libraries and 32 such pictures.
+    """
+    planes = 3 * (largest[0] + _MARGIN) * (largest[1] + _MARGIN)
+    return Limits(timeout_s, planes + 2**20, 32 * planes + 2**31)
+
+
 def _asked(pattern: str, command: list[str], data: bytes | None = None) -> str:
     """What a program says of itself where the pattern looks. Raises UserError when it does not run or say it."""
     try:
-        said = run(command, timeout_s=_PROBE_S, data=data, asking=True).decode("utf-8", "replace")
+        said = run(command, Limits(_PROBE_S), data=data, asking=True).decode("utf-8", "replace")
     except CodecError as error:
         raise UserError(f"vvc: {' | '.join(str(error).splitlines())}") from error
     if found := re.search(pattern, said):

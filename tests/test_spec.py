@@ -33,3 +33,8 @@ def test_refused(text: str) -> None:
 
 def test_an_open_bracket_is_part_of_a_name_that_no_registry_knows() -> None:
     assert parse_spec("jpeg(a=1") == ("jpeg(a=1", {})
+
+
+@pytest.mark.parametrize("value", ["it's \"both\"", "(", ")\"'", "a\\", "\\'\"(", "\\\\')"])
+def test_quotes_and_brackets_in_a_value(value: str) -> None:
+    assert parse_spec(format_spec("rdc", {"checkpoint": value, "z": 1})) == ("rdc", {"checkpoint": value, "z": 1})

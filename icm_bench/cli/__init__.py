@@ -9,7 +9,9 @@ from __future__ import annotations
 import ast
 import importlib
 import os
+import signal
 import sys
+import threading
 import traceback
 from pathlib import Path
 from typing import Annotated, Any
@@ -85,9 +87,19 @@ def root(
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line and exit: 0 all well, 1 some cells failed, 2 something the user can mend."""
+    _tidy()
     arguments = [*(sys.argv[1:] if argv is None else argv)]
     debug = "--debug" in arguments
     sys.exit(_status([argument for argument in arguments if argument != "--debug"], debug))
+
+
+def _tidy() -> None:
+    """Remove what killed processes left; end on SIGTERM as on Ctrl-C, so that nothing is left by this one."""
+    from icm_bench.temporary import sweep
+
+    sweep()
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _status(arguments: list[str], debug: bool) -> int:

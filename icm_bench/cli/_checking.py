@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from icm_bench.cli._files import write_once
+from icm_bench.temporary import private_folder
 
 if TYPE_CHECKING:
     from icm_bench.store import Store
@@ -20,7 +20,7 @@ def opened(folder: Path | None) -> Iterator[Store]:
     from icm_bench.store import Store
 
     with ExitStack() as stack:
-        home = Path(stack.enter_context(TemporaryDirectory(prefix="icm-bench-"))) if folder is None else folder
+        home = stack.enter_context(private_folder()) if folder is None else folder
         yield stack.enter_context(Store(home / "store.sqlite"))
 
 

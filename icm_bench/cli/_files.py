@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from icm_bench.errors import BitstreamError, PictureError, UserError
+from icm_bench.temporary import part_of
 
 
 def write_once(path: Path, force: bool, write: Callable[[Path], object]) -> None:
@@ -15,17 +14,8 @@ def write_once(path: Path, force: bool, write: Callable[[Path], object]) -> None
     if path.exists() and not force:
         raise UserError(f"{path}: is already there; --force replaces it")
     try:
-        handle, name = tempfile.mkstemp(prefix=".icm-bench-", dir=path.parent)
-        os.close(handle)
-        part = Path(name)
-        try:
+        with part_of(path) as part:
             write(part)
-            umask = os.umask(0)
-            os.umask(umask)
-            part.chmod(0o666 & ~umask)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
 

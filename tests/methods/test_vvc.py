@@ -100,7 +100,7 @@ def test_bytes_do_not_depend_on_threads(method: Method, tmp_path: Path) -> None:
     command = programs.encode_command("pipe:0", str(target), (264, 200), 37)
     at = command.index("-threads") + 1
     for threads in ("1", "2", "4"):
-        _process.run([*command[:at], threads, *command[at + 1 :]], timeout_s=300, data=planes)
+        _process.run([*command[:at], threads, *command[at + 1 :]], _process.Limits(300), data=planes)
         assert target.read_bytes() == method.encode(picture, 37).layer("main")
         target.unlink()
 

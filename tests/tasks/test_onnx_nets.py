@@ -61,6 +61,17 @@ def test_classifier(classifier):
     assert net.input_pixels == 32 * 32
 
 
+ODD_NAMES = ["two words", "it's \"said\"", "-dash", "ünï 目", "a;b $(c) `d` & |", "[x]*?(1)", "a\\"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_any_name_of_a_file_will_do(classifier, tmp_path, monkeypatch, name):
+    (tmp_path / f"{name}.onnx").write_bytes(classifier.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    for spec in (f"onnx:{name}.onnx", f"onnx:{tmp_path}/{name}.onnx"):
+        assert resolve("classification", spec).predict([np.full((32, 32, 3), COLOURS[1], np.uint8)])[0][0] == 1
+
+
 def test_a_file_of_another_form_is_refused(segmenter, classifier, tmp_path):
     with pytest.raises(UserError, match="looks like segmentation, the task needs yolox"):
         resolve("detection", f"onnx:{segmenter}").setup()

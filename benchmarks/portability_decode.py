@@ -31,9 +31,9 @@ from icm_bench.methods._codec import (
     _latent,
     _numpy,
     quantise_picture,
-    split_prefix,
 )
 from icm_bench.methods._networks import HYPER_STRIDE, LATENT_STRIDE, pad_to
+from icm_bench.methods._packed import split_prefix
 
 _STRIDE = 64
 

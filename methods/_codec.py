@@ -31,6 +31,7 @@ from icm_bench.methods._networks import (
     pad_to,
     subpixel,
 )
+from icm_bench.methods._packed import rate_prefix, split_prefix
 from icm_bench.methods._precision import number_format
 from icm_bench.methods._released import load_floats, load_hyper_inverse, load_layers, load_tables, read
 from icm_bench.methods._tiles import BORDER, INTEGER_BORDER, Span, joined, tiles
@@ -271,20 +272,6 @@ class Codec:
     def _tensor(self, image: np.ndarray) -> Tensor:
         x = torch.from_numpy(np.array(image, order="C")).to(self.device).permute(2, 0, 1)[None].float().div_(255)
         return pad_to(x, LATENT_STRIDE).contiguous(memory_format=torch.channels_last)
-
-
-def rate_prefix(aux_rate: float | None) -> bytes:
-    """First bytes of an auxiliary layer: a 0 for the primary's gain level, else 256 (1 + level) in two bytes."""
-    return b"\0" if aux_rate is None else (RATE_STEPS + round(aux_rate * RATE_STEPS)).to_bytes(2, "big")
-
-
-def split_prefix(data: bytes) -> tuple[float | None, bytes]:
-    """The auxiliary layer's own gain level (None: the primary's) and its payload."""
-    if not data:
-        raise BitstreamError("the stream has an empty layer")
-    if data[0] == 0:
-        return None, data[1:]
-    return (int.from_bytes(data[:2], "big") - RATE_STEPS) / RATE_STEPS, data[2:]
 
 
 def quantise_picture(values: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Several byte strings and a shape in one layer."""
+"""What layers hold beside a coder's bytes: several strings and a shape, or a gain level of their own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from icm_bench.bitstream import Reader, varint
 from icm_bench.errors import BitstreamError
+from icm_bench.methods._networks import RATE_STEPS
 
 _MOST = 16
 
@@ -25,3 +26,17 @@ def unpack(data: bytes) -> tuple[list[int], list[bytes]]:
     shape = [reader.varint() for _ in range(n_sides)]
     lengths = [reader.varint() for _ in range(n_strings - 1)]
     return shape, [*(reader.take(length) for length in lengths), reader.rest()]
+
+
+def rate_prefix(aux_rate: float | None) -> bytes:
+    """First bytes of an auxiliary layer: a 0 for the primary's gain level, else 256 (1 + level) in two bytes."""
+    return b"\0" if aux_rate is None else (RATE_STEPS + round(aux_rate * RATE_STEPS)).to_bytes(2, "big")
+
+
+def split_prefix(data: bytes) -> tuple[float | None, bytes]:
+    """The auxiliary layer's own gain level (None: the primary's) and its payload."""
+    if not data:
+        raise BitstreamError("the stream has an empty layer")
+    if data[0] == 0:
+        return None, data[1:]
+    return (int.from_bytes(data[:2], "big") - RATE_STEPS) / RATE_STEPS, data[2:]

@@ -115,13 +115,10 @@ class BranchCodec:
 
     def _analysed(self, x: Tensor) -> Tensor:
         """The latent of an input, (1, m, h, w), tile by tile."""
-
-        def part(rows: Span, columns: Span) -> Tensor:
-            seen = x[..., rows.outer(LATENT_STRIDE), columns.outer(LATENT_STRIDE)]
-            made: Tensor = self.net.g_a(seen.to(self.dtype)).float()
-            return made
-
-        return joined((x.shape[-2] // LATENT_STRIDE, x.shape[-1] // LATENT_STRIDE), part)
+        size = (x.shape[-2] // LATENT_STRIDE, x.shape[-1] // LATENT_STRIDE)
+        return joined(size, lambda rows, columns: self.net.g_a(
+            x[..., rows.outer(LATENT_STRIDE), columns.outer(LATENT_STRIDE)].to(self.dtype)
+        ).float())  # fmt: skip
 
     def decode(
         self, data: bytes, latent_size: tuple[int, int], rate: float, context: Latent | None = None
@@ -265,9 +262,8 @@ class Codec:
 
     def _check(self, rate: float) -> None:
         if not 0 <= rate <= self.config.levels - 1:
-            raise BitstreamError(
-                f"the stream has gain level {rate:g}, this checkpoint goes to {self.config.levels - 1}"
-            )
+            most = self.config.levels - 1
+            raise BitstreamError(f"the stream has gain level {rate:g}, this checkpoint goes to {most}")
 
     def _tensor(self, image: np.ndarray) -> Tensor:
         x = torch.from_numpy(np.array(image, order="C")).to(self.device).permute(2, 0, 1)[None].float().div_(255)

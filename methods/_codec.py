@@ -24,14 +24,13 @@ from icm_bench.methods._networks import (
     INDEX_OFFSET,
     INDEX_SLOPE,
     LATENT_STRIDE,
-    RATE_STEPS,
     SCALE_LEVELS,
     CodecConfig,
     Transforms,
     pad_to,
     subpixel,
 )
-from icm_bench.methods._packed import rate_prefix, split_prefix
+from icm_bench.methods._packed import RATE_STEPS, rate_prefix, split_prefix
 from icm_bench.methods._precision import number_format
 from icm_bench.methods._released import load_floats, load_hyper_inverse, load_layers, load_tables, read
 from icm_bench.methods._tiles import BORDER, INTEGER_BORDER, Span, joined, tiles

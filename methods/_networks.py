@@ -35,8 +35,6 @@ SCALE_MIN, SCALE_MAX, SCALE_LEVELS = 0.11, 256.0, 64
 SCALE_STEP = math.log(SCALE_MAX / SCALE_MIN) / (SCALE_LEVELS - 1)
 #: h_s gives a raw number r; the index into the table is INDEX_SLOPE r + INDEX_OFFSET.
 INDEX_SLOPE, INDEX_OFFSET = 8.0, 20.0
-#: Gain levels are kept to 1 / RATE_STEPS, as the container does.
-RATE_STEPS = 256
 #: Latents enter the auxiliary entropy model clipped to this, so that its sums stay exact in integers.
 CONTEXT_LIMIT = 127.0
 

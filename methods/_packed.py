@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from icm_bench.bitstream import Reader, varint
 from icm_bench.errors import BitstreamError
-from icm_bench.methods._networks import RATE_STEPS
 
 _MOST = 16
+#: Gain levels are kept to 1 / RATE_STEPS, as the container does.
+RATE_STEPS = 256
 
 
 def pack(shape: Sequence[int], strings: Sequence[bytes]) -> bytes:

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from icm_bench.methods._checkpoints import digest
 from icm_bench.methods._entropy import TAIL_MASS, Tables, gaussian_tables
 from icm_bench.methods._integer import IntegerLayer, to_fixed
-from icm_bench.methods._networks import RATE_STEPS, SCALE_LEVELS, SCALE_MIN, SCALE_STEP
+from icm_bench.methods._networks import SCALE_LEVELS, SCALE_MIN, SCALE_STEP
+from icm_bench.methods._packed import RATE_STEPS
 from icm_bench.methods._released import FLOAT_PARTS, FORMAT
 from icm_bench.methods._trainable import Branch, CodecNet
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from icm_bench.errors import UserError
 from icm_bench.methods._entropy import Tables
 from icm_bench.methods._integer import IntegerLayer
-from icm_bench.methods._networks import RATE_STEPS, CodecConfig, HyperSynthesis
+from icm_bench.methods._networks import CodecConfig, HyperSynthesis
+from icm_bench.methods._packed import RATE_STEPS
 
 #: Channels (or gain levels) that a checkpoint may declare.
 _MOST_CHANNELS = 1024

@@ -10,8 +10,8 @@ more memory than 8 times the declared picture (8 x 3 bytes a pixel) and an allow
 
 Memory is the process's peak resident size (VmHWM) above what it held before the decoder's first stream, so that what
 is kept counts too. It is all that Python, NumPy, torch, Pillow and the coder touch; what is asked for and never
-touched is bounded by RLIMIT_AS, 4 GiB above the beginning. External programs are measured apart (RUSAGE_CHILDREN). A
-crash ends the script with a traceback. Needs Linux. --large decodes one honest square picture in a fresh process.
+touched is bounded by RLIMIT_AS, 512 MiB above the beginning. External programs are measured apart (RUSAGE_CHILDREN).
+A crash ends the script with a traceback. Needs Linux. --large decodes one honest square picture in a fresh process.
 
 Prints a line for each decoder and exits with 1 when there was a fault.
 """
@@ -236,7 +236,7 @@ def fuzzed(name: str, first: int, n_streams: int) -> int:
 
 def _bound_address_space() -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    limit = pages * resource.getpagesize() + 4 * 2**30
+    limit = pages * resource.getpagesize() + 2**29
     resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
 
 

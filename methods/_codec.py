@@ -207,9 +207,10 @@ class Codec:
         self, layers: dict[str, bytes], size: tuple[int, int], rate: float
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """x1 and, if its layer is given, the residual r: float32 (H, W, 3) in 0 .. 255, not clipped."""
+        latents = self._latents(layers, size, rate)  # before anything of the declared size is made
         x1, residual = (np.empty((*size, 3), np.float32) for _ in range(2))
         given = None
-        for place, one, given in self._pieces(layers, size, rate):
+        for place, one, given in self._pieces(latents, size, rate):
             x1[place] = one
             if given is not None:
                 residual[place] = given
@@ -219,16 +220,19 @@ class Codec:
         self, layers: dict[str, bytes], size: tuple[int, int], rate: float, parts: Sequence[float]
     ) -> list[np.ndarray]:
         """uint8 (H, W, 3) for each part of the residual that is added to x1 (all of x1 where there is none)."""
+        latents = self._latents(layers, size, rate)  # before anything of the declared size is made
         made = [np.empty((*size, 3), np.uint8) for _ in parts]
-        for place, x1, residual in self._pieces(layers, size, rate):
+        for place, x1, residual in self._pieces(latents, size, rate):
             for picture, part in zip(made, parts, strict=True):
                 picture[place] = quantise_picture(x1 if residual is None or part == 0 else x1 + part * residual)
         return made
 
-    def _pieces(self, layers: dict[str, bytes], size: tuple[int, int], rate: float) -> Iterator[Piece]:
+    def _pieces(
+        self, latents: tuple[Latent, Latent | None, float], size: tuple[int, int], rate: float
+    ) -> Iterator[Piece]:
         """The picture tile by tile."""
         with torch.inference_mode():
-            latent, second, own_rate = self._latents(layers, size, rate)
+            latent, second, own_rate = latents
             for rows, columns in tiles((latent.exact.shape[-2], latent.exact.shape[-1]), BORDER):
                 part = second.part(rows, columns) if second is not None else None
                 x1 = self.primary.synthesise(latent.part(rows, columns), rate)
@@ -239,12 +243,12 @@ class Codec:
                 r = None if residual is None else _picture(residual, size, rows, columns)
                 yield place, _picture(x1, size, rows, columns), r
 
-    @torch.inference_mode()
     def estimated_bits(self, layers: dict[str, bytes], size: tuple[int, int], rate: float) -> dict[str, float]:
         """Information of each layer by the entropy model, in bits: what a rate estimated in training stands for."""
         latent, second, _ = self._latents(layers, size, rate)
         return {"primary": latent.bits} | ({} if second is None else {"auxiliary": second.bits})
 
+    @torch.inference_mode()
     def _latents(
         self, layers: dict[str, bytes], size: tuple[int, int], rate: float
     ) -> tuple[Latent, Latent | None, float]:

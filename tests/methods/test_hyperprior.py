@@ -1,12 +1,15 @@
 """The hyperprior with one checkpoint per lambda and with gain units: the conformance kit on the shipped ones."""
 
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tiny import tiny_checkpoint
 
 from icm_bench import registry
-from icm_bench.errors import UserError
+from icm_bench.bitstream import Bitstream
+from icm_bench.errors import BitstreamError, UserError
 from icm_bench.method import Method
 from icm_bench.testing import MethodTests, textured_picture
 
@@ -42,3 +45,15 @@ def test_four_files_are_found_by_their_common_name(tmp_path: Path) -> None:
     again = registry.method(made.spec)
     with pytest.raises(UserError, match=r"mine-q3\.safetensors: there is no such file"):
         again.setup()
+
+
+def test_a_declared_picture_that_the_bytes_cannot_hold_is_refused_before_it_is_made() -> None:
+    """Header and one honest layer of 64x64 pixels, declared as 16384x16384: 800 MB would be its picture alone."""
+    method = registry.method("hyperprior(variable=true)")
+    stream = method.encode(textured_picture(64, 64), 0)
+    huge = replace(stream, width=2**14, height=2**14)
+    tracemalloc.start()
+    with pytest.raises(BitstreamError, match=r"bytes cannot hold 1024x1024 latents"):
+        list(method.decode(Bitstream.from_bytes(huge.to_bytes()), [None]))
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()

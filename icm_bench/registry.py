@@ -1,22 +1,25 @@
 """Codecs and tasks by name: listed without importing anything, imported when asked for.
 
 A plug-in is one file in ``methods/`` or ``tasks/`` (names with a leading underscore are shared code), or an entry
-point in the groups ``icm_bench.methods`` / ``icm_bench.tasks``. The module holds exactly one public subclass of
-``Method`` / ``Task``. ``task_specific.py`` is called ``task-specific``.
+point in the groups ``icm_bench.methods`` / ``icm_bench.tasks``, or a file named by its path. The module holds exactly
+one public subclass of ``Method`` / ``Task``. ``task_specific.py`` is called ``task-specific``.
 """
 
 from __future__ import annotations
 
 import ast
 import difflib
+import hashlib
 import importlib
 import inspect
+import sys
 import tomllib
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from icm_bench.errors import MissingPackage, UserError
@@ -42,6 +45,7 @@ EXTRAS = {
     "ray": "pip install 'icm-bench[ray]'",
     "detectron2": "pip install --no-build-isolation PATH_TO_ITS_SOURCE (it is not on the package index)",
     "timm": "pip install 'icm-bench[timm]'",
+    "pytest": "pip install pytest",
 }
 
 
@@ -88,7 +92,33 @@ def plugin(kind: str, name: str) -> Plugin:
     known = _plugins(kind)
     if name in known:
         return known[name]
+    if name.endswith(".py"):
+        return _of_file(kind, name)
     raise UserError(f"unknown {kind} {name!r}{suggest(name, known)}")
+
+
+def _of_file(kind: str, name: str) -> Plugin:
+    """A plug-in that is a file given by its path; its full path is its name, so that other processes find it."""
+    path = Path(name).expanduser().absolute()
+    if not path.is_file():
+        raise UserError(f"{kind} {name!r}: there is no such file")
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    return Plugin(kind, str(path), f"icm_bench_file_{path.stem}_{digest}", path=path)
+
+
+def _imported(found: Plugin) -> ModuleType:
+    """The plug-in's module; one given by its path is imported once and kept under the module's name."""
+    if not found.name.endswith(".py") or found.module in sys.modules:
+        return importlib.import_module(found.module)
+    spec = spec_from_file_location(found.module, found.path)
+    assert spec is not None and spec.loader is not None  # a path that ends in .py has a loader
+    module = sys.modules[found.module] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[found.module]
+        raise
+    return module
 
 
 def suggest(name: str, known: Any) -> str:
@@ -105,7 +135,7 @@ def load(kind: str, name: str) -> type:
     found = plugin(kind, name)
     base = {"method": Method, "task": Task}[kind]
     try:
-        module = importlib.import_module(found.module)
+        module = _imported(found)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS:
@@ -123,7 +153,7 @@ def load(kind: str, name: str) -> type:
     if len(classes) != 1:
         raise UserError(f"{found.module} must hold exactly one public {base.__name__}, it holds {len(classes)}")
     cls: type = classes[0]
-    cls.name = name  # type: ignore[attr-defined]
+    cls.name = found.name  # type: ignore[attr-defined]
     return cls
 
 

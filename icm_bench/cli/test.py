@@ -1,0 +1,31 @@
+"""Test a codec or a task of your own: a line per check, exit status 0 all pass, 1 a check fails, 2 cannot be run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def test(
+    plugin: Annotated[str, typer.Argument(help="Name, spec or file, such as rdc(checkpoint='x') or ./my_codec.py.")],
+) -> None:
+    """Run the conformance kit on an installed plug-in or a single file, and say what is wrong in plain English."""
+    from icm_bench import registry
+    from icm_bench.errors import MissingPackage
+
+    try:
+        from icm_bench.testing import verdict
+    except ModuleNotFoundError as error:
+        if error.name != "pytest":
+            raise
+        raise MissingPackage("pytest", registry.EXTRAS["pytest"]) from error
+
+    print(f"{plugin}: a {verdict.kind_of(plugin)}")
+    faults = total = 0
+    for check in verdict.checks(plugin):
+        print(check, flush=True)
+        total, faults = total + 1, faults + bool(check.fault)
+    print(f"{faults} of {total} checks fail" if faults else f"all {total} checks pass")
+    if faults:
+        raise typer.Exit(1)

@@ -1,0 +1,92 @@
+"""The conformance kit names what is wrong with bad plug-ins, and passes the starting files and the built-in tasks."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from icm_bench import cli, registry
+from icm_bench.testing import TaskTests
+from icm_bench.testing.verdict import checks, kind_of
+
+ENCODE = "        steps = image >> (8 - int(rate))\n"
+YIELD = "            yield (steps << (8 - bits)) + np.uint8(1 << (7 - bits))\n"
+PICK = "        return [int(picture.mean(axis=(0, 1)).argmax()) for picture in pictures]\n"
+SCORE = '        right = [one["said"] == one["truth"] for one in evidence.values()]\n'
+LIST = '            return registry.task("imagenet").samples()\n'
+
+BAD_METHODS = {
+    "remembers": ([(ENCODE, f"        type(self).seen = image.copy()\n{ENCODE}"),
+                   (YIELD, "            yield type(self).seen.copy()\n")],
+                  "decodes from bytes alone in a fresh process", "has no attribute 'seen'"),
+    "scribbles": ([(ENCODE, f"        image[0, 0] = 0\n{ENCODE}")], "input is left alone", "wrote into the picture"),
+    "ignores_rate": ([(ENCODE, "        rate = 3\n" + ENCODE)], "bytes grow along the rate axis", "do not grow"),
+    "random": ([(ENCODE, "        import os\n" + ENCODE + "        steps = steps ^ (os.urandom(1)[0] & 1)\n")],
+               "same picture same bytes", "other bytes"),
+    "under_reports": ([('{"main": zlib', '{"secret": image[0, 0].tobytes(), "main": zlib'),
+                       (YIELD, YIELD + "            bitstream.layer('secret')\n"),
+                       ("    level: int = 9\n", "    level: int = 9\n    layer_names = ('secret', 'main')\n\n"
+                        "    def layers(self, beta):\n        return ('main',)\n")],
+                      "charged layers are enough", "needs more than the charged layers"),
+}  # fmt: skip
+BAD_TASKS = {
+    "shuffles": ([(LIST, '            import random\n            found = list(registry.task("imagenet").samples())\n'
+                  "            random.shuffle(found)\n            return found\n")],
+                 "order is stable", "another order"),
+    "ordered": ([(SCORE, SCORE + "        right = [hit * (n + 1) for n, hit in enumerate(right)]\n"),
+                 (PICK, "        return [n % 2 for n, _ in enumerate(pictures)]\n")],
+                "score does not depend on order", "in reverse order"),
+    "arrays": ([('"said": output', '"said": np.int64(output)')], "evidence survives json", "does not survive JSON"),
+    "upside_down": ([('["said"] == one', '["said"] != one')], "undistorted pictures score best", "grey pictures"),
+}  # fmt: skip
+
+
+def _written(folder: Path, kind: str, name: str, changes: list[tuple[str, str]] = []) -> Path:  # noqa: B006
+    text = (files("icm_bench") / "templates" / f"{kind}.py.txt").read_text().replace("CLASS", "Bad")
+    for old, new in changes:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    path = folder / f"{name}.py"
+    path.write_text(text)
+    return path
+
+
+def _faults(path: Path) -> dict[str, str]:
+    return {check.name: check.fault for check in checks(str(path)) if check.fault}
+
+
+@pytest.mark.parametrize("name", BAD_METHODS)
+def test_bad_codecs_are_told_their_fault(tmp_path: Path, name: str) -> None:
+    changes, check, fault = BAD_METHODS[name]
+    assert fault in _faults(_written(tmp_path, "method", name, changes))[check]
+
+
+@pytest.mark.parametrize("name", BAD_TASKS)
+def test_bad_tasks_are_told_their_fault(tmp_path: Path, name: str) -> None:
+    changes, check, fault = BAD_TASKS[name]
+    assert fault in _faults(_written(tmp_path, "task", name, changes))[check]
+
+
+@pytest.mark.parametrize("kind", ["method", "task"])
+def test_a_good_file_passes_and_status_is_0(tmp_path: Path, kind: str, capsys) -> None:
+    path = _written(tmp_path, kind, "good")
+    assert kind_of(str(path)) == kind
+    assert cli._status(["test", str(path)], False) == 0
+    assert "checks pass" in capsys.readouterr().out
+
+
+def test_status_tells_faults_from_what_cannot_run(tmp_path: Path, capsys) -> None:
+    path = _written(tmp_path, "method", "bad", BAD_METHODS["scribbles"][0])
+    assert cli._status(["test", str(path)], False) == 1
+    assert "FAIL  input is left alone: encode wrote into the picture it was given" in capsys.readouterr().out
+    assert cli._status(["test", "jpg"], False) == 2
+    assert "did you mean 'jpeg'" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module", params=[name for name in registry.names("task") if name != "images"])
+def task(request):
+    return registry.task(request.param)
+
+
+class TestBuiltInTasks(TaskTests):
+    pass

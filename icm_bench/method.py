@@ -76,6 +76,8 @@ class Method(ABC):
     betas: ClassVar[tuple[Beta, ...]] = (None,)
     #: Names of the layers of its streams, first the base layer.
     layer_names: ClassVar[tuple[str, ...]] = ("main",)
+    #: Parameters that name programs to be started, or files that tell them what to do.
+    program_parameters: ClassVar[tuple[str, ...]] = ()
     #: True for the pass-through that gives the uncompressed line.
     lossless: ClassVar[bool] = False
 

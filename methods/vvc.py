@@ -48,6 +48,7 @@ class Vvc(Method):
     cfg: str | None = None
     timeout_s: float = 900.0
 
+    program_parameters: ClassVar[tuple[str, ...]] = ("encoder", "decoder", "cfg")
     rate: ClassVar[RateAxis] = RateAxis("qp", (22, 27, 32, 37, 42, 47), more_bits="down", low=0, high=63)
 
     def __post_init__(self) -> None:

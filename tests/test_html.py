@@ -6,8 +6,11 @@ import shutil
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
+from imageio_ffmpeg import get_ffmpeg_exe
 
 from icm_bench import plan, rows, runner, tables
 from icm_bench.cli import main
@@ -72,6 +75,27 @@ def test_names_cannot_become_markup(folder):
     held["data"] = '</script><img src=x onerror="boom()">'
     text = document(tables.build(held), None, Wanted(title="<b>&</b>"))
     assert "<img src=x" not in text and "</script><img" not in text and "<title>&lt;b&gt;&amp;" in text
+
+
+def test_a_results_folder_starts_no_program_unless_it_is_told_to(tmp_path):
+    """Its rows name a program by a path, which would leave a mark when started."""
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch '{tmp_path}/mark'\nexec {get_ffmpeg_exe()} \"$@\"\n")
+    program.chmod(0o755)
+    method = f"vvc(encoder={str(program)!r}, preset='faster')"
+    with Store(tmp_path / "store.sqlite") as store:
+        request = Request((method,), ("imagenet",), ("mini-resnet",), rates=(47.0,), limit=1, data="mini")
+        for _ in runner.run(plan.build(request, store), store):
+            pass
+        (tmp_path / "mark").unlink()
+        made = tables.build(rows.load(tmp_path / "store.sqlite"))
+        n_methods = {}
+        for programs in (False, True):
+            page = document(made, store, Wanted(programs=programs))
+            shown = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])
+            n_methods[programs] = [len(one["pictures"][0]["methods"]) for one in shown["sets"]]
+            assert (tmp_path / "mark").exists() == programs
+    assert n_methods == {False: [0], True: [1]}
 
 
 def test_a_limit_that_is_too_small_says_so_and_a_small_one_leaves_pictures_out(folder):
@@ -166,9 +190,9 @@ def test_hostile_names_run_nothing_and_ask_no_address(browser, folder, tmp_path,
     refused = [entry["message"] for entry in browser.get_log("browser")]
     assert len(refused) == 3 and all("Content Security Policy" in message for message in refused)
     assert asked == []
-    browser.get(host)  # the server is there
-    assert asked[0] == "/"
-    browser.get_log("browser")
+    with pytest.raises(HTTPError):  # the server is there
+        urlopen(f"{host}/it", timeout=20)
+    assert asked == ["/it"]
 
 
 def test_sliders_move_between_decoded_pictures(opened):

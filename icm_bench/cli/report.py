@@ -24,6 +24,9 @@ def report(
         int, typer.Option("--pictures", help="Most pictures in the viewer, for each data set; 0: none.", min=0)
     ] = 6,
     max_mb: Annotated[float, typer.Option("--max-mb", help="Largest size of the file, in megabytes.")] = 15.0,
+    programs: Annotated[
+        bool, typer.Option("--programs", help="Start programs that the rows name by a path, such as vvc's encoder.")
+    ] = False,
     profile: _results.Profile = None,
     rate_kind: _results.RateKind = None,
     also: _results.With = None,
@@ -39,7 +42,7 @@ def report(
     chosen = _results.chosen(task, net, method, profile, rate_kind)
     rows = selection.select(_results.joined(out, also), chosen)
     path = output or (out if out.is_dir() else out.parent) / "report.html"
-    wanted = html.Wanted(title, pictures, max_mb)
+    wanted = html.Wanted(title, pictures, max_mb, programs)
     with _results.sampler(out, resamples) as sampler, _results.opened(out if pictures else None) as store:
         made = tables.build(_results.bounded(rows, sampler), anchor, None, sampler)
         with _results.doing() as told:

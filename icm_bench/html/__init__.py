@@ -35,11 +35,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the page should hold. n_pictures: most of them for each data set; max_mb: of the whole file."""
+    """What the page should hold. n_pictures: most of them for each data set; max_mb: of the whole file; programs:
+    whether programs that the rows name may be started to decode them.
+    """
 
     title: str = "icm-bench results"
     n_pictures: int = 6
     max_mb: float = 15.0
+    programs: bool = False
 
 
 def document(
@@ -61,7 +64,8 @@ def document(
     room = int(wanted.max_mb * 1e6) - len(script) - len(_json(data)) - 60_000  # of bytes, for the pictures
     if room < 0:
         raise UserError(f"--max-mb {wanted.max_mb:g}: the curves and tables alone are larger; choose fewer rows")
-    data["sets"] = [] if store is None else gallery.collect(tables, store, (wanted.n_pictures, room), progress)
+    limits = (wanted.n_pictures, room)
+    data["sets"] = [] if store is None else gallery.collect(tables, store, limits, progress, wanted.programs)
     assets = files("icm_bench.html") / "assets"
     page = (assets / "page.html").read_text(encoding="utf-8")
     own = (assets / "page.js").read_text(encoding="utf-8")

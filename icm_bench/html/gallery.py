@@ -37,11 +37,16 @@ _PALETTE = (
 
 
 def collect(
-    tables: list[Table], store: Store, limits: tuple[int, int], progress: Callable[[str], None]
+    tables: list[Table],
+    store: Store,
+    limits: tuple[int, int],
+    progress: Callable[[str], None],
+    programs: bool = False,
 ) -> list[dict[str, Any]]:
     """Data sets with their pictures; the data sets take turns until a limit is reached.
 
-    limits: pictures for each data set, and bytes of all. What cannot be read or decoded any more is left out.
+    limits: pictures for each data set, and bytes of all; programs: whether programs that a row names may be started.
+    What cannot be read or decoded is left out.
     """
     n_pictures, room = limits
     sets: dict[tuple[str, str], list[pd.DataFrame]] = {}
@@ -49,7 +54,7 @@ def collect(
         rows = table.group.rows
         if "key" in rows.columns and (rows["profile"].dropna() == "orig").all():
             sets.setdefault((table.group.task, table.group.data), []).append(rows)
-    desks = [Desk(store, parts) for parts in sets.values()]
+    desks = [Desk(store, parts, programs) for parts in sets.values()]
     found: list[dict[str, Any]] = [{"title": desk.title, "nets": desk.nets, "pictures": []} for desk in desks]
     for turn in range(n_pictures):
         for desk, one in zip(desks, found, strict=True):
@@ -68,10 +73,10 @@ def collect(
 class Desk:
     """One data set: its rows for all nets, its task, and its pictures from worst to best."""
 
-    def __init__(self, store: Store, parts: list[pd.DataFrame]) -> None:
+    def __init__(self, store: Store, parts: list[pd.DataFrame], programs: bool) -> None:
         import pandas as pd
 
-        self.store = store
+        self.store, self.programs = store, programs
         rows = pd.concat(parts)
         self.rows = rows[rows["n_failed"].fillna(0) == 0]
         first = self.rows.iloc[0]
@@ -214,8 +219,11 @@ class Desk:
             raise UserError("the stream is not in the store")
         spec = rows.iloc[0]["method"]
         if spec not in self._methods:
-            self._methods[spec] = registry.method(spec)
-            self._methods[spec].setup()
+            named = registry.method(spec)
+            if not self.programs and not set(named.program_parameters).isdisjoint(named.params):
+                raise UserError(f"{spec} names a program, which a results file may not start")
+            named.setup()
+            self._methods[spec] = named
         method = self._methods[spec]
         return dict(zip(betas, method.decode(Bitstream.from_bytes(data), betas), strict=True)), bits
 

@@ -21,7 +21,8 @@ BAD_METHODS = {
                   "decodes from bytes alone in a fresh process", "has no attribute 'seen'"),
     "scribbles": ([(ENCODE, f"        image[0, 0] = 0\n{ENCODE}")], "input is left alone", "wrote into the picture"),
     "ignores_rate": ([(ENCODE, "        rate = 3\n" + ENCODE)], "bytes grow along the rate axis", "do not grow"),
-    "random": ([(ENCODE, f"        import os\n{ENCODE}        noise = np.frombuffer(os.urandom(steps.size), np.uint8)\n"
+    "random": ([(ENCODE, f"        import os\n{ENCODE}"
+                 "        noise = np.frombuffer(os.urandom(steps.size), np.uint8)\n"
                  "        steps = steps ^ (noise.reshape(steps.shape) & 1)\n")],
                "same picture same bytes", "other bytes"),
     "under_reports": ([('{"main": zlib', '{"secret": image[0, 0].tobytes(), "main": zlib'),

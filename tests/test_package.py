@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SHIPPED = {".html", ".css", ".js", ".py", ".safetensors", ".json", ".toml", ".typed"}
+SHIPPED = {".html", ".css", ".js", ".py", ".safetensors", ".json", ".toml", ".txt", ".typed"}
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from icm_bench.methods._codec import quantise_picture
 from icm_bench.methods._entropy import Tables
 from icm_bench.methods._integer import ACTIVATION_BITS
-from icm_bench.methods._networks import SCALE_MIN, SCALE_STEP, CodecConfig, HyperSynthesis, Transforms
+from icm_bench.methods._networks import SCALE_LEVELS, SCALE_MIN, SCALE_STEP, CodecConfig, HyperSynthesis, Transforms
 from icm_bench.methods._released import load_floats, load_layers, load_tables, read
 
 
@@ -63,7 +63,7 @@ class Twin(MeanScaleHyperprior):  # type: ignore[misc]
             net.g_a[-1].bias.mul_(gain)
             net.g_s.up[0].weight.mul_(inverse[:, None, None, None])
         h_s = HyperSynthesis(config.n, config.m, net.context)
-        for key, layer in load_layers(tensors, f"{name}.h_s.").items():
+        for key, layer in load_layers(tensors, name, config).items():
             held: Any = h_s.get_submodule(key)
             held.weight.data = (layer.weight * 2.0**-layer.shift).float()
             held.bias.data = (layer.bias * 2.0 ** -(layer.shift + ACTIVATION_BITS)).float()
@@ -72,11 +72,10 @@ class Twin(MeanScaleHyperprior):  # type: ignore[misc]
         self.made: dict[nn.Module, Tensor] = {}
         for part in (self.g_a, self.h_s):
             part.register_forward_hook(lambda module, _, out: self.made.__setitem__(module, out))
-        self._set(self.entropy_bottleneck, load_tables(tensors, f"{name}.prior"))
+        self._set(self.entropy_bottleneck, load_tables(tensors, f"{name}.prior", config.n))
         self.entropy_bottleneck.quantiles.data.zero_()  # hyper-latents are rounded to whole numbers
-        self._set(self.gaussian_conditional, load_tables(tensors, "scales"))
-        n_scales = len(load_tables(tensors, "scales").lengths)
-        self.gaussian_conditional.scale_table = SCALE_MIN * torch.exp(SCALE_STEP * torch.arange(n_scales))
+        self._set(self.gaussian_conditional, load_tables(tensors, "scales", SCALE_LEVELS))
+        self.gaussian_conditional.scale_table = SCALE_MIN * torch.exp(SCALE_STEP * torch.arange(SCALE_LEVELS))
         self.eval()
 
     def quantised(self) -> Tensor:

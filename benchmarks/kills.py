@@ -225,9 +225,9 @@ def send(pid: int) -> bool:
     return True
 
 
-def gone(pid: int) -> bool:
-    """Wait for a process to end."""
-    end = time.monotonic() + _ORPHANS_S
+def gone(pid: int, patience_s: float = _ORPHANS_S) -> bool:
+    """Wait for a process to end (or to be a zombie); whether it does."""
+    end = time.monotonic() + patience_s
     while time.monotonic() < end:
         try:
             if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":

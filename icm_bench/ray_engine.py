@@ -22,6 +22,7 @@ from typing import Any
 from icm_bench.errors import MissingPackage, UserError
 from icm_bench.registry import EXTRAS
 from icm_bench.spec import parse_spec
+from icm_bench.temporary import part_of
 from icm_bench.units import Context, Failure, Unit, UnitResult
 from icm_bench.work import work
 
@@ -203,10 +204,8 @@ def kept(path: str, data: bytes) -> str:
         raise UserError(f"{folder}: belongs to somebody else")
     place = folder / f"{hashlib.sha256(data).hexdigest()}{Path(path).suffix}"
     if not place.is_file():
-        handle, part = tempfile.mkstemp(dir=folder)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(part).replace(place)
+        with part_of(place) as part:
+            part.write_bytes(data)
     return str(place)
 
 

@@ -62,8 +62,9 @@ def read_rows(path: Path) -> pd.DataFrame:
     """
     import pandas as pd
 
-    if path.is_dir():
-        path = path / "store.sqlite"
+    from icm_bench.store import store_of
+
+    path = store_of(path)
     if not path.exists():
         raise UserError(f"{path}: there are no results here; icm-bench run makes some")
     if path.suffix not in TEXT_TABLES:

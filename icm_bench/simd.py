@@ -22,8 +22,12 @@ def environment(level: str, threads: int) -> dict[str, str]:
     """The environment of this process, with another SIMD level and thread count, and with all of our import path."""
     held = {name: value for name, value in os.environ.items() if name not in _LEVEL_VARIABLES}
     held |= dict(zip(_LEVEL_VARIABLES, _VALUES[level], strict=True)) if level in _VALUES else {}
-    paths = os.pathsep.join(str(Path(path or ".").absolute()) for path in sys.path)
-    return held | dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"PYTHONPATH": paths}
+    return held | dict.fromkeys(THREAD_VARIABLES, str(threads)) | import_path()
+
+
+def import_path() -> dict[str, str]:
+    """The variable by which a child process imports what this one can, from any folder."""
+    return {"PYTHONPATH": os.pathsep.join(str(Path(path or ".").absolute()) for path in sys.path)}
 
 
 def another() -> tuple[str, int]:

@@ -52,6 +52,11 @@ def beta_in(value: float) -> Beta:
     return None if value < 0 else value
 
 
+def store_of(out: Path) -> Path:
+    """The store of a results folder; any other path as it is."""
+    return out / "store.sqlite" if out.is_dir() else out
+
+
 def pack(value: Any) -> bytes:
     """JSON, deflated. Raises ValueError for a number that is not finite, TypeError for what JSON cannot
     hold.
@@ -96,8 +101,8 @@ class Store(Database):
         A second, different stream of what one key names is not taken: that unit then holds this failure only.
         """
         with self.told(), self.transaction():
-            made = None if result.stream is None else hashlib.sha256(result.stream.data).hexdigest()
-            if result.stream is not None and (self.stream_digest(result.key) or made) != made:
+            kept = None if result.stream is None else self.stream_digest(result.key)
+            if result.stream is not None and kept and kept != hashlib.sha256(result.stream.data).hexdigest():
                 text = f"CodecError: {result.stream.method} has made two different streams of one picture"
                 result = UnitResult(result.key, failures=(Failure("encode", text),))
             self._put(result)

@@ -109,8 +109,7 @@ class _Bench:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self._made: dict[tuple[str, int], Any] = {}
-        self._tasks: dict[str, Task] = {}
+        self._made: dict[tuple[str, int | str], Any] = {}
 
     def method(self, index: int) -> Method:
         """The method, set up. A set-up that failed is not tried again for every picture."""
@@ -141,13 +140,13 @@ class _Bench:
 
     def task(self, index: int) -> Task:
         """The subject's task."""
-        found: Task = self._once(("task", index), lambda: self._task(index))
+        found: Task = self._once(("task", self.context.subjects[index].task), lambda: self._task(index))
         return found
 
     def _task(self, index: int) -> Task:
         """The task, if its data set is still what the plan was made of."""
         subject = self.context.subjects[index]
-        task = self._tasks.setdefault(subject.task, registry.task(subject.task))
+        task = registry.task(subject.task)
         if task_key(task) != subject.key.partition("\n")[0]:
             raise UserError(f"{task.label}: the data set {_HAS_CHANGED}")
         return task
@@ -164,7 +163,7 @@ class _Bench:
         net.setup(self.context.device)
         return net
 
-    def _once(self, key: tuple[str, int], make: Callable[[], _T]) -> _T:
+    def _once(self, key: tuple[str, int | str], make: Callable[[], _T]) -> _T:
         if key not in self._made:
             try:
                 self._made[key] = make()

@@ -16,6 +16,7 @@ from typing import Any
 from icm_bench.errors import UserError
 from icm_bench.method import Beta
 from icm_bench.request import Request
+from icm_bench.temporary import part_of
 
 FORMAT = "icm-bench baseline"
 VERSION = 1
@@ -172,10 +173,9 @@ def _lines(value: Any, margin: str) -> str:
 
 def save(baseline: Baseline, path: Path) -> None:
     """Write the file whole or not at all. Raises UserError where it cannot be written."""
-    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(dump(baseline), encoding="utf-8")
-        part.replace(path)
+        with part_of(path) as part:
+            part.write_text(dump(baseline), encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from icm_bench.cache import Share
 
 _HOURS = {"h": 1, "d": 24, "w": 168}
-_UNITS = {"": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS = {"T": 10**12, "G": 10**9, "M": 10**6, "k": 10**3, "": 1}
 _MOST_FAULTS = 20
 
 
@@ -28,18 +28,17 @@ def age(text: str) -> timedelta:
 
 def size(text: str) -> int:
     """500MB or 2GB in bytes. Raises UserError."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?B?)", text.strip())
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", text.strip())
     if found is None:
         raise UserError(f"--prune-to {text!r}: expected a size, as in 500MB or 2GB")
-    unit = found[2] if found[2] in _UNITS else found[2].removesuffix("B") + ("B" if found[2] != "B" else "")
-    return round(float(found[1]) * _UNITS[unit])
+    return round(float(found[1]) * _UNITS[found[2]])
 
 
 def told(n_bytes: int) -> str:
     """Bytes in the unit that reads best."""
-    for unit in ("TB", "GB", "MB", "kB"):
-        if n_bytes >= _UNITS[unit]:
-            return f"{n_bytes / _UNITS[unit]:.3g} {unit}"
+    for prefix, unit in _UNITS.items():
+        if prefix and n_bytes >= unit:
+            return f"{n_bytes / unit:.3g} {prefix}B"
     return f"{n_bytes} bytes"
 
 

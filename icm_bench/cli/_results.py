@@ -43,9 +43,9 @@ Resamples = Annotated[
 @contextmanager
 def opened(out: Path | None) -> Iterator[Store | None]:
     """The store of a results folder or of its path; None for a text table, and for no path."""
-    from icm_bench.store import Store
+    from icm_bench.store import Store, store_of
 
-    path = out / "store.sqlite" if out is not None and out.is_dir() else out
+    path = None if out is None else store_of(out)
     if path is None or path.suffix in TEXT_TABLES or not path.is_file():
         yield None
         return

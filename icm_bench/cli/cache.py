@@ -21,9 +21,9 @@ def cache(
 
     from icm_bench import cache as streams
     from icm_bench.cli import _cache_text
-    from icm_bench.store import Store
+    from icm_bench.store import Store, store_of
 
-    path = out / "store.sqlite" if out.is_dir() else out
+    path = store_of(out)
     older = _cache_text.age(prune_older) if prune_older else None
     most = _cache_text.size(prune_to) if prune_to else None
     with Store(path, create=False) as store:

@@ -15,9 +15,9 @@ def merge(
     """Take in everything of other stores, then make the rows that their units allow. Nothing is coded."""
     from icm_bench import merge as stores_of
     from icm_bench.errors import UserError
-    from icm_bench.store import Store
+    from icm_bench.store import Store, store_of
 
-    paths = [path / "store.sqlite" if path.is_dir() else path for path in stores]
+    paths = [store_of(path) for path in stores]
     for path in paths:
         if not path.is_file():
             raise UserError(f"{path}: there is no store here")

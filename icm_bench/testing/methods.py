@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from icm_bench import registry
+from icm_bench import registry, simd
 from icm_bench.bitstream import Bitstream
 from icm_bench.errors import BitstreamError
 from icm_bench.images import read_picture, write_png
@@ -205,10 +205,9 @@ def _encode(method: Method, picture: np.ndarray) -> Bitstream:
 
 def _fresh(code: str, arguments: list[str], folder: Path, threads: str = "") -> None:
     """Run Python code in a process of its own, with this one's import path; its last line is what went wrong."""
-    paths = [str(Path(path or ".").absolute()) for path in sys.path]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    environment = {**os.environ, **simd.import_path()}
     if threads:
-        environment |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
+        environment |= dict.fromkeys(simd.THREAD_VARIABLES, threads)
     command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     last = (done.stderr.strip() or "it printed nothing").splitlines()[-1]

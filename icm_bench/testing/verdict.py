@@ -5,13 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from icm_bench import registry
 from icm_bench.errors import UserError
 from icm_bench.spec import parse_spec
+from icm_bench.temporary import private_folder
 from icm_bench.testing.methods import MethodTests
 from icm_bench.testing.tasks import TaskTests, first_net
 
@@ -61,8 +60,8 @@ def checks(spec: str) -> Iterator[Check]:
 
 
 def _fault(test: Any, fixtures: dict[str, Any]) -> str:
-    with TemporaryDirectory(prefix="icm-bench-test-") as folder:
-        given = {**fixtures, "tmp_path": Path(folder)}
+    with private_folder() as folder:
+        given = {**fixtures, "tmp_path": folder}
         try:
             test(**{name: given[name] for name in inspect.signature(test).parameters})
         except AssertionError as error:

@@ -13,21 +13,11 @@ from icm_bench.errors import CodecError, UserError
 from icm_bench.methods import _process
 from icm_bench.methods._process import Limits
 
+_SOON_S = 10.0
+
 
 def _python(code: str, *arguments: str) -> list[str]:
     return [sys.executable, "-c", code, *arguments]
-
-
-def _gone(pid: int) -> bool:
-    """Whether a process ends (or is a zombie) soon."""
-    for _ in range(200):
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except OSError:
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_bytes_go_in_and_out() -> None:
@@ -71,7 +61,7 @@ def test_a_program_that_cannot_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
-def test_time_limit_kills_children_too(tmp_path: Path) -> None:
+def test_time_limit_kills_children_too(tmp_path: Path, kills) -> None:
     code = (
         "import subprocess, sys, time, pathlib\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
@@ -81,11 +71,11 @@ def test_time_limit_kills_children_too(tmp_path: Path) -> None:
     )
     with pytest.raises(CodecError, match=r"not done after 3 s(.|\n)*started"):
         _process.run(_python(code, str(tmp_path / "pid")), Limits(3))
-    assert _gone(int((tmp_path / "pid").read_text()))
+    assert kills.gone(int((tmp_path / "pid").read_text()), _SOON_S)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
-def test_an_interruption_kills_the_program_and_removes_the_folder(tmp_path: Path) -> None:
+def test_an_interruption_kills_the_program_and_removes_the_folder(tmp_path: Path, kills) -> None:
     """Ctrl-C in a process that waits for a program: neither program nor temporary folder stays."""
     outer = (
         "import signal, sys\n"
@@ -105,12 +95,12 @@ def test_an_interruption_kills_the_program_and_removes_the_folder(tmp_path: Path
         waiting.wait(60)
     finally:
         waiting.kill()
-    assert _gone(pid)
+    assert kills.gone(pid, _SOON_S)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: no other system ties a process to its parent")
-def test_a_program_dies_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+def test_a_program_dies_with_a_parent_that_is_killed(tmp_path: Path, kills) -> None:
     code = (
         "import sys\n"
         "from icm_bench.methods._process import Limits, run\n"
@@ -125,7 +115,7 @@ def test_a_program_dies_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     finally:
         parent.kill()
         parent.wait(60)
-    assert _gone(pid)
+    assert kills.gone(pid, _SOON_S)
 
 
 @pytest.mark.skipif(_process.resource is None, reason="this system has no limits")

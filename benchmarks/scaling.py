@@ -2,15 +2,16 @@
 
     python benchmarks/scaling.py [--methods "jpeg;vvc(preset='fast');rdc"] [--workers 2] [--repeats 3]
 
-The two kinds take turns, each on a new store. What is compared is the time per unit between a run's first unit and
-its last, so that loading libraries counts in neither; the ratio is of medians. Pictures are mini scenes enlarged to
---side pixels, else a unit would be over before it is sent. Also prints each worker's resident memory, and how much of
-it is its own (private) rather than shared.
+The two kinds take turns, each on a new store, with one worker of one thread as the third. What is compared is the
+time per unit between a run's first unit and its last, so that loading libraries counts in neither; the ratio is of
+medians. Pictures are mini scenes enlarged to --side pixels, else a unit would be over before it is sent. Also prints
+each worker's resident memory, and how much of it is its own (private) rather than shared.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import re
 import statistics
 import tempfile
@@ -42,15 +43,13 @@ def pace(request: Request, engine: Engine) -> tuple[float, list[str]]:
 
 
 def workers() -> list[str]:
-    """Resident and private megabytes of this process's children that hold codecs."""
+    """Resident and private megabytes of each worker."""
     found = []
-    for children in Path("/proc/self/task").glob("*/children"):
-        for pid in children.read_text().split():
-            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            sizes = {name: int(value) for name, value in re.findall(r"(\w+): +(\d+) kB", text)}
-            if sizes["Rss"] > 100_000:
-                private = sizes["Private_Clean"] + sizes["Private_Dirty"]
-                found.append(f"{sizes['Rss'] // 1024} MB, {private // 1024} of it private")
+    for child in multiprocessing.active_children():
+        text = Path(f"/proc/{child.pid}/smaps_rollup").read_text()
+        sizes = {name: int(value) for name, value in re.findall(r"(\w+): +(\d+) kB", text)}
+        private = sizes["Private_Clean"] + sizes["Private_Dirty"]
+        found.append(f"{sizes['Rss'] // 1024} MB, {private // 1024} of it private")
     return found
 
 
@@ -70,15 +69,17 @@ def main() -> None:
             Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(Path(home) / f"{index:03d}.png")
         for method in given.methods.split(";"):
             request = Request((method,), ("images",), data=home, reference=None)
-            spent: tuple[list[float], list[float]] = ([], [])
+            spent: tuple[list[float], list[float], list[float]] = ([], [], [])
             memory: list[str] = []
             for _ in range(given.repeats):
                 spent[0].append(pace(request, Serial())[0])
                 seconds, memory = pace(request, Pool(given.workers))
                 spent[1].append(seconds)
-            one, several = map(statistics.median, spent)
+                spent[2].append(pace(request, Pool(1))[0])
+            one, several, alone = map(statistics.median, spent)
             print(f"{method}: {1000 * one:.1f} ms a unit in one process, {1000 * several:.1f} with {given.workers} "
-                  f"workers: {one / several:.2f} times; workers hold {'; '.join(memory)}", flush=True)  # fmt: skip
+                  f"workers: {one / several:.2f} times ({alone / several:.2f} times one worker alone, "
+                  f"{1000 * alone:.1f} ms); workers hold {'; '.join(memory)}", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

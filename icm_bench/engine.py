@@ -34,6 +34,11 @@ class Engine(Protocol):
         """Processes at work."""
         ...
 
+    @property
+    def cores(self) -> int:
+        """Processor cores that they may keep busy."""
+        ...
+
     def map(self, context: Context, units: Iterable[Unit]) -> Iterator[UnitResult]:
         """One result per unit, in any order."""
         ...
@@ -44,6 +49,11 @@ class Serial:
     """One unit after the other, in this process, with the libraries' own threads."""
 
     workers: int = 1
+
+    @property
+    def cores(self) -> int:
+        """All that this process may use."""
+        return available_cores()
 
     def map(self, context: Context, units: Iterable[Unit]) -> Iterator[UnitResult]:
         """One result per unit, in order."""
@@ -60,6 +70,11 @@ class Pool:
 
     workers: int
 
+    @property
+    def cores(self) -> int:
+        """One for each worker, and no more than there are."""
+        return min(self.workers, available_cores())
+
     def map(self, context: Context, units: Iterable[Unit]) -> Iterator[UnitResult]:
         """One result per unit, in the order they finish."""
         crew = _Crew(context, units)
@@ -75,9 +90,14 @@ class Pool:
             crew.dismiss()
 
 
+def available_cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 def automatic(n_units: int, device: str = "cpu") -> int:
     """Workers for so many units: one per core, or one process where starting more does not pay."""
-    return len(os.sched_getaffinity(0)) if n_units >= _WORTH_A_POOL and device == "cpu" else 1
+    return available_cores() if n_units >= _WORTH_A_POOL and device == "cpu" else 1
 
 
 def make(workers: int) -> Engine:

@@ -55,6 +55,11 @@ class Ray:
         self._connect()
         return self.wanted or max(1, int(ray.cluster_resources().get("CPU", 1)))
 
+    @property
+    def cores(self) -> int:
+        """One for each actor."""
+        return self.workers
+
     def _connect(self) -> None:
         if ray.is_initialized():
             return
@@ -63,6 +68,8 @@ class Ray:
             ray.init(self.address or "local", logging_level=logging.ERROR, log_to_driver=False)
         except Exception as error:
             reason = str(error).strip().partition("\n")[0]
+            if "AuthToken" in f"{error}{error.__cause__}":
+                reason = "it asks for a token: set RAY_AUTH_MODE=token, or start it with RAY_AUTH_MODE=disabled"
             raise UserError(f"--engine ray: no cluster at {self.address or 'this machine'} ({reason})") from error
 
     def _answers(self) -> None:

@@ -20,11 +20,14 @@ from icm_bench.units import Unit, UnitResult
 
 @dataclass(frozen=True)
 class Started:
-    """n_units: pictures x rates x methods; n_cached of them need no work; n_cells rows to be, done or not."""
+    """n_units: pictures x rates x methods; n_cached of them need no work; n_cells rows to be, done or not; n_cores:
+    processor cores that the work may keep busy.
+    """
 
     n_units: int
     n_cached: int
     n_cells: int
+    n_cores: int
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def run(
     mine = [unit for unit in work.units if shard.has(unit.key)]
     engine = engine(len(mine)) if callable(engine) else engine or Serial()
     total = plan.n_units(shard.has)
-    yield Started(total, total - len(mine), len(plan.cells))
+    yield Started(total, total - len(mine), len(plan.cells), engine.cores if mine else 0)
     for refusal in plan.refusals:
         yield Refused(refusal.method, refusal.task, refusal.reason)
     for row in done.values():

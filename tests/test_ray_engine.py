@@ -22,6 +22,8 @@ from icm_bench import ray_engine  # noqa: E402 - needs ray
 pytestmark = pytest.mark.slow
 #: A node that is gone is noticed after a second and a half.
 _WATCHFUL = {"RAY_health_check_period_ms": "500", "RAY_health_check_failure_threshold": "3"}
+#: Some other cluster of this user may have left a token, which ``ray start`` would then ask for.
+_OPEN = {"RAY_AUTH_MODE": "disabled"}
 
 
 def free_port():
@@ -73,7 +75,7 @@ class Cluster:
 @pytest.fixture
 def cluster(world, tmp_path_factory):
     home = Path("/tmp") / f"icm-ray-{os.getpid()}"  # sockets have short names
-    made = Cluster(home, {**os.environ, **_WATCHFUL, "QUANT_PAUSE": "0.25"})
+    made = Cluster(home, {**os.environ, **_WATCHFUL, **_OPEN, "QUANT_PAUSE": "0.25"})
     yield made
     made.stop()
     shutil.rmtree(home, ignore_errors=True)

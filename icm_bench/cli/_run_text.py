@@ -19,7 +19,7 @@ from rich.table import Table
 from icm_bench.backlog import Estimate, missing
 from icm_bench.backlog import estimate as guess
 from icm_bench.changes import Change
-from icm_bench.engine import automatic
+from icm_bench.engine import automatic, make
 from icm_bench.plan import Plan
 from icm_bench.rows import Row, complete, failed
 from icm_bench.runner import CellDone, Changed, Event, Finished, Refused, Started, UnitDone, UnitFailed
@@ -39,14 +39,14 @@ class Progress:
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self.n_done = self.n_failed = self._n_errors = self._n_total = 0
-        self._cached = 0
+        self.n_done = self.n_failed = self._n_errors = self._n_total = self._n_cores = 0
         columns = (
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
             TextColumn("{task.fields[speed]}"), TimeRemainingColumn(compact=True), TextColumn("left"),
+            TextColumn("{task.fields[cost]}"),
         )  # fmt: skip
         self._bar = Bar(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
-        self._id = self._bar.add_task("units", total=None, speed="")
+        self._id = self._bar.add_task("units", total=None, speed="", cost="")
 
     def __enter__(self) -> Progress:
         self._bar.start()
@@ -75,7 +75,7 @@ class Progress:
             self._say(f"... and {self._n_errors - _MOST_ERRORS} more units with errors")
 
     def _started(self, event: Started) -> None:
-        self._n_total = event.n_units - event.n_cached
+        self._n_total, self._n_cores = event.n_units - event.n_cached, event.n_cores
         self._bar.update(self._id, total=self._n_total)
         if self._n_total or not self.console.is_terminal:
             cached = f", {event.n_cached} of them in the store" if event.n_cached else ""
@@ -83,13 +83,21 @@ class Progress:
 
     def _unit(self, event: UnitDone) -> None:
         self.n_done = event.n_done
-        speed = self._bar.tasks[0].finished_speed or self._bar.tasks[0].speed
-        self._bar.update(self._id, completed=event.n_done, speed=f"{speed:.1f} units/s" if speed else "")
-        if (
-            not self.console.is_terminal
-            and event.n_done * 10 // self._n_total > (event.n_done - 1) * 10 // self._n_total
-        ):
-            self._say(f"{event.n_done} of {self._n_total} units")
+        bar = self._bar.tasks[0]
+        spent = bar.elapsed or 0.0
+        whole = spent * self._n_total / event.n_done
+        recent = bar.finished_speed or bar.speed
+        self._bar.update(
+            self._id,
+            completed=event.n_done,
+            speed=f"{recent:.1f} units/s" if recent else "",
+            cost=f"{cost(spent, self._n_cores)} of about {cost(whole, self._n_cores)} core-hours",
+        )
+        tenths = event.n_done * 10 // self._n_total
+        if not self.console.is_terminal and tenths > (event.n_done - 1) * 10 // self._n_total:
+            pace = f"{event.n_done / spent:.1f} units/s, {duration(whole - spent)} left, " if spent else ""
+            hours = f"{cost(spent, self._n_cores)} core-hours so far"
+            self._say(f"{event.n_done} of {self._n_total} units: {pace}{hours}")
         if isinstance(event, UnitFailed):
             self._n_errors += 1
             if self._n_errors <= _MOST_ERRORS:
@@ -160,8 +168,16 @@ def estimate(told: Estimate, cells: tuple[int, int], workers: int) -> str:
         lines.append(f"expected time: unknown, never timed here: {', '.join(told.untimed)}")
     else:
         share = f" with {workers} workers" if workers > 1 else ""
-        lines.append(f"expected time: {duration(told.seconds / workers)}{share}, from the seconds in the store")
+        spent = told.seconds / workers
+        lines.append(f"expected time: {duration(spent)}{share}, {cost(spent, make(workers).cores)} core-hours, "
+                     "from the seconds in the store")  # fmt: skip
     return "\n".join(lines)
+
+
+def cost(seconds: float, n_cores: int) -> str:
+    """Hours that so many cores are taken for."""
+    hours = seconds * n_cores / 3600
+    return f"{hours:.3f}" if hours < 0.1 else f"{hours:.1f}"
 
 
 def duration(seconds: float) -> str:

@@ -14,6 +14,7 @@ import importlib
 import inspect
 import sys
 import tomllib
+import traceback
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -128,7 +129,11 @@ def suggest(name: str, known: Any) -> str:
 
 
 def load(kind: str, name: str) -> type:
-    """The plug-in's class. Raises MissingPackage with the pip command when an optional package is absent."""
+    """The plug-in's class.
+
+    Raises MissingPackage with the pip command when an optional package is absent, and UserError with file and line
+    when the plug-in cannot be imported.
+    """
     from icm_bench.method import Method
     from icm_bench.task import Task
 
@@ -136,11 +141,13 @@ def load(kind: str, name: str) -> type:
     base = {"method": Method, "task": Task}[kind]
     try:
         module = _imported(found)
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in EXTRAS:
-            raise
-        raise MissingPackage(package, EXTRAS[package]) from error
+    except UserError:
+        raise
+    except Exception as error:  # whatever a plug-in raises is its fault, and is named
+        package = (getattr(error, "name", None) or "").partition(".")[0]
+        if isinstance(error, ModuleNotFoundError) and package in EXTRAS:
+            raise MissingPackage(package, EXTRAS[package]) from error
+        raise UserError(f"{kind} {name!r} cannot be imported: {_place(found, error)}") from error
     classes = [
         value
         for key, value in vars(module).items()
@@ -151,10 +158,21 @@ def load(kind: str, name: str) -> type:
         and not key.startswith("_")
     ]
     if len(classes) != 1:
-        raise UserError(f"{found.module} must hold exactly one public {base.__name__}, it holds {len(classes)}")
+        where = found.path or found.module
+        raise UserError(f"{where}: exactly one public class of {base.__name__} is expected, it holds {len(classes)}")
     cls: type = classes[0]
     cls.name = found.name  # type: ignore[attr-defined]
     return cls
+
+
+def _place(found: Plugin, error: Exception) -> str:
+    """An import's error in a line, with the last line of the plug-in's own file that led to it."""
+    told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    file = str(found.path)
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    if isinstance(error, SyntaxError):
+        told, file, lines = f"{type(error).__name__}: {error.msg}", error.filename or file, [error.lineno]
+    return f"{file}:{lines[-1]}: {told}" if lines else told
 
 
 def training_configs() -> dict[str, Path]:

@@ -33,6 +33,7 @@ def kind_of(spec: str) -> str:
         try:
             registry.load("task", name)
         except UserError:
+            registry.load("method", name)  # a file that holds neither, or cannot be imported, is told here
             return "method"
         return "task"
     known = {kind: registry.names(kind) for kind in ("method", "task")}

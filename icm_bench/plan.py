@@ -119,7 +119,7 @@ def build(request: Request, store: Store) -> Plan:
     """
     for what, given in (("--method", request.methods), ("--task", request.tasks)):
         if not given:
-            raise UserError(f"nothing to run: {what} is missing (icm-bench list shows what there is)")
+            raise UserError(f"{what} is missing, there is nothing to run (icm-bench list shows what there is)")
     devices.check(request.device)
     methods = methods_of(request)
     corpora, nets, subjects = _subjects(request, store)

@@ -35,12 +35,11 @@ _MOST_METRICS = 3
 
 
 class Progress:
-    """Follows a run's events. Counts n_done units and n_failed rows."""
+    """Follows the events of a run, or of several one after the other. Counts n_done units and n_failed rows."""
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self.n_done = self.n_failed = self._n_errors = self._n_total = 0
-        self._cached = 0
+        self.n_done = self.n_failed = self._n_errors = self._n_total = self._n_before = 0
         columns = (
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
             TextColumn("{task.fields[speed]}"), TimeRemainingColumn(compact=True), TextColumn("left"),
@@ -75,14 +74,14 @@ class Progress:
             self._say(f"... and {self._n_errors - _MOST_ERRORS} more units with errors")
 
     def _started(self, event: Started) -> None:
-        self._n_total = event.n_units - event.n_cached
-        self._bar.update(self._id, total=self._n_total)
+        self._n_total, self._n_before = event.n_units - event.n_cached, self.n_done
+        self._bar.reset(self._id, total=self._n_total)
         if self._n_total or not self.console.is_terminal:
             cached = f", {event.n_cached} of them in the store" if event.n_cached else ""
             self._say(f"units (pictures x rates x methods): {event.n_units}{cached}; rows: {event.n_cells}")
 
     def _unit(self, event: UnitDone) -> None:
-        self.n_done = event.n_done
+        self.n_done = self._n_before + event.n_done
         speed = self._bar.tasks[0].finished_speed or self._bar.tasks[0].speed
         self._bar.update(self._id, completed=event.n_done, speed=f"{speed:.1f} units/s" if speed else "")
         if (
@@ -113,9 +112,9 @@ def changed(change: Change) -> str:
     )
 
 
-def data(plan: Plan) -> None:
+def data(plans: Sequence[Plan]) -> None:
     """One line on stderr for each real data set: where it lies, and how many of its pictures are there."""
-    for task in dict.fromkeys(corpus.task for corpus in plan.corpora):
+    for task in dict.fromkeys(corpus.task for plan in plans for corpus in plan.corpora):
         if task.data is not None:
             print(f"{task.label}: {task.data}", file=sys.stderr)
 
@@ -140,13 +139,16 @@ def follow(events: Generator[Event], path: Path, command: Sequence[str]) -> bool
     return progress.n_failed > 0
 
 
-def foretell(plan: Plan, store: Store, workers: int, shard: Shard) -> None:
-    """Print what a run of this part would do. workers: 0 takes as many as the run itself would."""
-    done = complete(store, plan)
-    todo = missing(plan, store, [index for index in range(len(plan.cells)) if index not in done])
-    told = guess(plan, store, todo, shard)
-    workers = workers or automatic(told.n_units - told.n_cached, plan.request.device)
-    print(estimate(told, (len(done), len(plan.cells)), workers))
+def foretell(plans: Sequence[Plan], store: Store, workers: int, shard: Shard) -> None:
+    """Print what runs of this part would do, each by itself. workers: 0 takes as many as the run itself would."""
+    for number, plan in enumerate(plans, 1):
+        if len(plans) > 1:
+            print(f"run {number} of {len(plans)}: {', '.join(method.spec for method in plan.methods)}")
+        done = complete(store, plan)
+        todo = missing(plan, store, [index for index in range(len(plan.cells)) if index not in done])
+        told = guess(plan, store, todo, shard)
+        processes = workers or automatic(told.n_units - told.n_cached, plan.request.device)
+        print(estimate(told, (len(done), len(plan.cells)), processes))
 
 
 def estimate(told: Estimate, cells: tuple[int, int], workers: int) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from icm_bench.bitstream import MAGIC, MAX_PIXELS, Bitstream
+from icm_bench.cli import _complete
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +25,11 @@ def decode(
     ] = None,
     method: Annotated[
         str | None,
-        typer.Option("--method", help="The codec with its checkpoint, where it is not the built-in one."),
+        typer.Option(
+            "--method",
+            help="The codec with its checkpoint, where it is not the built-in one.",
+            autocompletion=_complete.methods,
+        ),
     ] = None,
     device: Annotated[str, typer.Option("--device", help="Where networks run.")] = "cpu",
     max_pixels: Annotated[int, typer.Option("--max-pixels", help="Refuse larger pictures.")] = MAX_PIXELS,

@@ -8,12 +8,18 @@ from typing import Annotated
 import typer
 
 from icm_bench.bitstream import MAX_PIXELS
+from icm_bench.cli import _complete
 
 
 def encode(
     picture: Annotated[Path, typer.Argument(help="The picture to code, of any kind that Pillow reads.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .icm file to write.")],
-    method: Annotated[str, typer.Option("--method", help='A codec, such as rdc or vvc(preset="fast").')] = "rdc",
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method", help='A codec, such as rdc or vvc(preset="fast").', autocompletion=_complete.methods
+        ),
+    ] = "rdc",
     rate: Annotated[
         float | None,
         typer.Option("--rate", help="On the codec's own axis; the middle of its grid by default."),

@@ -9,7 +9,7 @@ import typer
 
 
 def new(
-    kind: Annotated[str, typer.Argument(help="method or task.")],
+    kind: Annotated[str, typer.Argument(help="method or task.", autocompletion=lambda: ["method", "task"])],
     name: Annotated[str, typer.Argument(help="Its name, such as my-codec; the file becomes my_codec.py.")],
 ) -> None:
     """Write NAME.py here: a whole small codec or task that runs, to be changed into one of your own."""

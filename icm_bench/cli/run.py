@@ -9,6 +9,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from icm_bench.cli import _complete
+
 # typer reads these annotations when the command is called, so they stay out of TYPE_CHECKING.
 Many = Optional[list[str]]  # noqa: UP045
 File = Optional[Path]  # noqa: UP045
@@ -17,9 +19,14 @@ File = Optional[Path]  # noqa: UP045
 def run(
     context: typer.Context,
     sweep: Annotated[File, typer.Argument(help="A sweep file (TOML); flags replace its keys.")] = None,
-    method: Annotated[Many, typer.Option(help="Codec spec, such as jpeg or vvc(preset='fast'); several.")] = None,
-    task: Annotated[Many, typer.Option(help="Task spec, such as coco; several.")] = None,
-    net: Annotated[Many, typer.Option(help="Net spec; several. Default: the task's own.")] = None,
+    method: Annotated[
+        Many,
+        typer.Option(help="Codec: jpeg, vvc(preset='fast'), ./mine.py; several.", autocompletion=_complete.methods),
+    ] = None,
+    task: Annotated[Many, typer.Option(help="Task, such as coco; several.", autocompletion=_complete.tasks)] = None,
+    net: Annotated[
+        Many, typer.Option(help="Net; several. Default: the task's own.", autocompletion=_complete.nets)
+    ] = None,
     rates: Annotated[str, typer.Option(help='Rates: "0,1,2" or "start:stop:step". Default: the codec\'s.')] = "",
     betas: Annotated[str, typer.Option(help="Trade-offs in 0 .. 1, written as --rates.")] = "",
     coded_scale: Annotated[str, typer.Option(help="Per cent of the side to code (VCM: 100,75,50,25); vvc.")] = "",

@@ -6,9 +6,16 @@ from typing import Annotated
 
 import typer
 
+from icm_bench.cli import _complete
+
 
 def test(
-    plugin: Annotated[str, typer.Argument(help="Name, spec or file, such as rdc(checkpoint='x') or ./my_codec.py.")],
+    plugin: Annotated[
+        str,
+        typer.Argument(
+            help="Name, spec or file, such as rdc(checkpoint='x') or ./my_codec.py.", autocompletion=_complete.plugins
+        ),
+    ],
 ) -> None:
     """Run the conformance kit on an installed plug-in or a single file, and say what is wrong in plain English."""
     from icm_bench import registry

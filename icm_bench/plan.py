@@ -182,7 +182,7 @@ def _subjects(request: Request, store: Store) -> tuple[list[Corpus], list[Net | 
         task = task_of(spec, request.data)
         if request.profile not in task.profiles:
             known = ", ".join(task.profiles)
-            raise UserError(f"--profile {request.profile}: task {task.name} has no such profile, it has {known}")
+            raise UserError(f"--profile {request.profile}: task {task.name} has no such profile, only {known}")
         corpus = _corpus(task, request.limit, store)
         found: list[tuple[str | None, Net | None]] = []
         for name in request.nets or task.nets_under(request.profile):
@@ -194,7 +194,7 @@ def _subjects(request: Request, store: Store) -> tuple[list[Corpus], list[Net | 
                 if not request.nets:
                     raise
         if not found and task.net_kind is not None:
-            raise next(iter(reasons.values()), UserError(f"task {task.name} has no net of its own: give --net"))
+            raise next(iter(reasons.values()), UserError(f"task {task.name} has no net of its own here: give --net"))
         for net_spec, net in found or [(None, None)]:
             fingerprint = net.fingerprint if net is not None else ""
             corpora.append(corpus)
@@ -212,7 +212,7 @@ def _corpus(task: Task, limit: int | None, store: Store) -> Corpus:
         raise UserError(f"--limit {limit}: at least one picture is needed")
     samples = tuple(task.samples()[:limit])
     if not samples:
-        raise UserError(f"task {task.spec}: the data set holds no picture")
+        raise UserError(f"task {task.spec}: its data set holds no picture")
     return Corpus(task, samples, tuple(store.hashes([sample.path for sample in samples])))
 
 

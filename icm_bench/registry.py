@@ -13,7 +13,6 @@ import hashlib
 import importlib
 import inspect
 import sys
-import tomllib
 import traceback
 from dataclasses import dataclass, fields
 from functools import cache
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from icm_bench.errors import MissingPackage, UserError
 from icm_bench.spec import format_spec, parse_spec
+from icm_bench.toml_lines import TomlFile
 
 if TYPE_CHECKING:
     from icm_bench.method import Method
@@ -193,14 +193,14 @@ def training(config: str) -> tuple[Path, Trainer]:
     path = Path(config) if config.endswith(".toml") else training_configs().get(config)
     if path is None:
         raise UserError(f"unknown training config {config!r}{suggest(config, training_configs())}")
-    try:
-        name = tomllib.loads(path.read_text(encoding="utf-8")).get("trainer")
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UserError(f"{path}: not a readable TOML file ({error})") from error
+    file = TomlFile.read(path)
+    name = file.values.get("trainer")
     modules = {key: f"{package}._trainer" for key, package in TRAINERS.items()}
     modules |= {entry.name: entry.value for entry in entry_points(group="icm_bench.trainers")}
+    if name is None:
+        raise UserError(f"{path}: trainer must be given, such as trainer = {min(modules)!r}")
     if name not in modules:
-        raise UserError(f"{path}: trainer = {name!r}, known are {', '.join(sorted(modules))}")
+        raise file.error(("trainer",), f"unknown trainer {name!r}{suggest(str(name), modules)}")
     trainer: Any = importlib.import_module(modules[name])
     return path, trainer
 
@@ -227,5 +227,7 @@ def _make(kind: str, spec: str, **overrides: Any) -> Any:
             raise UserError(f"{kind} {name} has no parameter {key!r}{suggest(key, known)}")
     try:
         return cls(**params)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise UserError(f"{format_spec(name, params)}: {error}") from error
+    except TypeError as error:  # a text where a number is expected, say, met while the parameters are checked
+        raise UserError(f"{format_spec(name, params)}: a parameter is of the wrong kind ({error})") from error

@@ -80,6 +80,8 @@ def test_schema_and_reader_take_the_same(name: str) -> None:
         ("[[runs]]\nlimit = 1", "s.toml:1: unknown key 'runs': did you mean 'run'?"),
         ("[[run]]\nlimit = 1\n[[run]]\nlimt = 1", "s.toml:4: unknown key 'limt': did you mean 'limit'?"),
         ("[[run]]\nout = 'x'", "s.toml:2: out is said once for all runs: put it above the first [[run]]"),
+        ("methods = ['quant']\ntasks = ['bright']\nshard = '3/2'", "s.toml:3: shard '3/2': expected I/N"),
+        ("methods = ['quant']\ntasks = ['bright']\nengine = 'rai'", "s.toml:3: engine rai: unknown, there are local"),
         ("a = 1\nb = 2 3\n", "s.toml:2: not TOML: Expected newline or end of document after a statement (column 7)"),
         ('methods = ["a', "s.toml:1: not TOML: Unterminated string"),
         ("limit = 1\nlimit = 2\n", "s.toml:2: not TOML: Cannot overwrite a value"),

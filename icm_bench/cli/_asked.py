@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,14 @@ import typer
 
 from icm_bench import plan, registry, runner, sweep
 from icm_bench.cli._files import write_once
+from icm_bench.engine import Engine, engine_of
 from icm_bench.errors import UserError
 from icm_bench.grid import parse_grid
+from icm_bench.shard import WHOLE, Shard, parse_shard
 from icm_bench.spec import parse_spec
 from icm_bench.sweep_keys import KEYS
 
 if TYPE_CHECKING:
-    from icm_bench.shard import Shard
     from icm_bench.store import Store
 
 
@@ -62,18 +64,39 @@ def save(asked: sweep.Sweep, path: Path) -> str:
     return f"{path}: written, nothing run; next: icm-bench run {path}"
 
 
+def part(asked: sweep.Sweep) -> Shard:
+    """The part of the sweep that is to be run here. Raises UserError."""
+    with _blaming(asked):
+        return parse_shard(asked.shard) if asked.shard else WHOLE
+
+
+def engines(asked: sweep.Sweep) -> Callable[[int], Engine]:
+    """What makes an engine for a number of units. Raises UserError."""
+    with _blaming(asked):
+        return engine_of(asked.engine, asked.workers, asked.requests[0].device, asked.address)
+
+
 def plans(asked: sweep.Sweep, store: Store) -> list[plan.Plan]:
     """The plan of each request: all are looked through before the first is run."""
     made = []
     for index, request in enumerate(asked.requests):
-        try:
+        with _blaming(asked, index):
             made.append(plan.build(request, store))
-        except UserError as error:
-            raise asked.blame(index, error) from error
     return made
 
 
-def events(made: list[plan.Plan], store: Store, engine: Any, part: Shard) -> Generator[runner.Event]:
+@contextmanager
+def _blaming(asked: sweep.Sweep, index: int = 0) -> Iterator[None]:
+    """Errors of a request get the line of the sweep file that they are about."""
+    try:
+        yield
+    except UserError as error:
+        raise asked.blame(index, error) from error
+
+
+def events(
+    made: list[plan.Plan], store: Store, engines: Callable[[int], Engine], part: Shard
+) -> Generator[runner.Event]:
     """What happens in all of the runs, one after the other."""
     for one in made:
-        yield from runner.run(one, store, engine, part)
+        yield from runner.run(one, store, engines, part)

@@ -11,7 +11,7 @@ import typer
 
 from icm_bench.cli import _complete
 from icm_bench.errors import MissingPackage, UserError
-from icm_bench.registry import EXTRAS
+from icm_bench.registry import EXTRAS, suggest
 from icm_bench.selection import TEXT_TABLES
 from icm_bench.sheets import to_csv
 
@@ -134,7 +134,7 @@ def chosen(
 
 
 def one_of(value: str, known: tuple[str, ...], what: str) -> str:
-    """The value, if it is a known one. Raises UserError naming the others."""
+    """The value, if it is a known one. Raises UserError with the nearest, or all."""
     if value not in known:
-        raise UserError(f"unknown {what} {value!r}: known are {', '.join(known)}")
+        raise UserError(f"unknown {what} {value!r}{suggest(value, known)}")
     return value

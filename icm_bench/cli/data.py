@@ -30,7 +30,7 @@ def data(
     from icm_bench.errors import UserError
 
     if action not in _ACTIONS:
-        raise UserError(f"data {action}: unknown{registry.suggest(action, _ACTIONS)}")
+        raise UserError(f"unknown action {action!r}{registry.suggest(action, _ACTIONS)}")
     if action == "list":
         _list()
         return

@@ -91,10 +91,10 @@ def _beta(held: Bitstream, decoder: Method, beta: Beta) -> Beta:
 
     if decoder.betas == (None,):
         if beta is not None:
-            raise UserError(f"{decoder.spec} has no beta: leave --beta out")
+            raise UserError(f"--beta: {decoder.spec} has no trade-off beta; leave it out")
         return None
     if beta is not None and not 0 <= beta <= 1:
-        raise UserError(f"--beta {beta:g} is outside 0 .. 1")
+        raise UserError(f"--beta {beta:g} is outside 0 .. 1 (1: for machines, 0: for the eye)")
     grid = decoder.betas if beta is None else (beta,)
     possible = [one for one in grid if all(held.has(name) for name in decoder.layers(one))]
     if not possible:
@@ -115,7 +115,8 @@ def _picture(held: Bitstream, decoder: Method, how: tuple[Beta, str]) -> np.ndar
     except CodecError as error:
         raise BitstreamError(f"{decoder.spec} failed: {' | '.join(str(error).splitlines())}") from error
     if picture.shape != (held.height, held.width, 3):
-        raise BitstreamError(f"{decoder.spec} gave a picture of shape {picture.shape}")
+        expected = (held.height, held.width, 3)
+        raise BitstreamError(f"{decoder.spec} gave values of shape {picture.shape}, a picture here is {expected}")
     return picture
 
 

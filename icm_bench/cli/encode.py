@@ -37,7 +37,7 @@ def encode(
     chosen = coder.rate.points[len(coder.rate.points) // 2] if rate is None else rate
     reason = coder.rate.reason_against(chosen)
     if reason:
-        raise UserError(f"{coder.spec}: {reason}")
+        raise UserError(f"--rate: {coder.spec}: {reason}")
     if output.exists() and not force:
         raise UserError(f"{output}: is already there; --force replaces it")
     with images.pixels_allowed(max_pixels):

@@ -52,22 +52,20 @@ def run(
     """Run codecs on tasks, as flags or a sweep file say. Finished work is kept: the same call goes on from there."""
     from icm_bench import rows
     from icm_bench.cli import _asked, _run_text
-    from icm_bench.engine import engine_of
-    from icm_bench.shard import WHOLE, parse_shard
+    from icm_bench.shard import WHOLE
     from icm_bench.store import Store
 
     asked = _asked.asked(context, sweep)
     if save is not None:
         print(_asked.save(asked, save))
         return
-    path, part = Path(asked.out) / "store.sqlite", parse_shard(asked.shard) if asked.shard else WHOLE
+    path, part, engines = Path(asked.out) / "store.sqlite", _asked.part(asked), _asked.engines(asked)
     with Store(None if dry_run and not path.is_file() else path) as store:
         plans = _asked.plans(asked, store)
         _run_text.data(plans)
         if dry_run:
             _run_text.foretell(plans, store, asked.workers, part)
             return
-        engines = engine_of(asked.engine, asked.workers, asked.requests[0].device, asked.address)
         failed = _run_text.follow(_asked.events(plans, store, engines, part), path, context.obj)
         found = rows.rows(store, *plans)
     if as_json:

@@ -41,7 +41,7 @@ def kind_of(spec: str) -> str:
         if name in names:
             return kind
     everything = [*known["method"], *known["task"]]
-    raise UserError(f"there is no method or task {name!r}{registry.suggest(name, everything)}")
+    raise UserError(f"unknown method or task {name!r}{registry.suggest(name, everything)}")
 
 
 def checks(spec: str) -> Iterator[Check]:

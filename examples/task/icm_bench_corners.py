@@ -86,11 +86,15 @@ class Corners(Task):
             raise UserError(f"task {self.name} has one net, shi-tomasi, without weights; {spec!r} was asked for")
         return ShiTomasi()
 
-    def evidence(self, sample, output):
-        """How many corners there are in the original and in the decoded picture, and how many are the same."""
+    def perfect(self, sample):
+        """The corners of the original."""
         detector = ShiTomasi()
         detector.setup()
-        (truth,) = detector.predict([sample.read()])
+        return detector.predict([sample.read()])[0]
+
+    def evidence(self, sample, output):
+        """How many corners there are in the original and in the decoded picture, and how many are the same."""
+        truth = self.perfect(sample)
         return {"expected": len(truth), "found": len(output), "same": _pairs(truth, output)}
 
     def score(self, evidence):

@@ -62,9 +62,10 @@ class Plugin:
 
     @property
     def summary(self) -> str:
-        """First line of the module's docstring, read without importing; the entry point's value for others."""
+        """First line of the module's docstring, or what an installed package says of itself; nothing is imported."""
         if self.path is None:
-            return f"from {self.module}"
+            told = self.entry.dist.metadata["Summary"] if self.entry and self.entry.dist else None
+            return told or f"from {self.module}"
         doc = ast.get_docstring(ast.parse(self.path.read_text(encoding="utf-8"))) or ""
         return doc.partition("\n")[0].rstrip(".")
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,12 @@ from typing import Any
 from icm_bench import registry
 from icm_bench.errors import UserError
 from icm_bench.request import Request
-from icm_bench.spec import parse_spec
 from icm_bench.sweep_keys import BY_NAME, KEYS
 from icm_bench.sweep_paths import moved
 from icm_bench.toml_lines import Place, TomlFile
 
-#: Keys of specs, and the kind of plug-in that they name where the registry knows it.
-_KIND_OF = {"methods": "method", "tasks": "task"}
+#: Keys of specs that the registry can make, to see whether it does.
+_MADE_BY: dict[str, Callable[[str], object]] = {"methods": registry.method, "tasks": registry.task}
 #: Keys that are no part of a request.
 _HOW = ("out", "engine", "address", "workers", "shard")
 
@@ -131,9 +130,9 @@ def _checked(file: TomlFile, values: Mapping[str, Any], above: Place) -> dict[st
             made[name] = moved(key.kind, key.value(value), file.path.parent, Path())
         except UserError as error:
             raise file.error(place, str(error)) from error
-        for at, spec in enumerate(made[name] if name in _KIND_OF else ()):
+        for at, spec in enumerate(made[name] if name in _MADE_BY else ()):
             try:
-                registry.plugin(_KIND_OF[name], parse_spec(spec)[0])  # imports nothing
+                _MADE_BY[name](spec)
             except UserError as error:
                 raise file.error((*place, at), str(error)) from error
     return made

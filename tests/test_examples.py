@@ -38,8 +38,8 @@ def _python(home: Path, module: str, *words: str) -> str:
 
 def test_they_are_listed(home: Path) -> None:
     told = _python(home, "icm_bench", "list")
-    assert re.search(r"^  dct8 +\S", told, re.MULTILINE)
-    assert re.search(r"^  corners +\S", told, re.MULTILINE)
+    assert re.search(r"^  dct8 +A codec for icm-bench in one file", told, re.MULTILINE)
+    assert re.search(r"^  corners +A task for icm-bench in one file", told, re.MULTILINE)
 
 
 def test_the_kit_passes_on_the_codec(home: Path) -> None:

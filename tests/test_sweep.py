@@ -12,6 +12,7 @@ from plugin_world import lasting
 from icm_bench import cli, registry, sweep, sweep_keys
 from icm_bench.cli import _asked
 from icm_bench.errors import UserError
+from icm_bench.starting import starting_file
 
 ROOT = Path(__file__).parents[1]
 #: Options of ``icm-bench run`` that say nothing about what is measured.
@@ -75,6 +76,7 @@ def test_schema_and_reader_take_the_same(name: str) -> None:
         ("rates = '0:5:-1'", "s.toml:1: rates '0:5:-1': expected numbers such as"),
         ('tasks = [\n  "bright",\n  "brihgt",\n]', "s.toml:3: unknown task 'brihgt': did you mean 'bright'?"),
         ('methods = ["quant(wrong=)"]', "s.toml:1: 'quant(wrong=)' is not a spec"),
+        ("tasks = ['bright',\n'bright(date=1)']", "s.toml:2: task bright has no parameter 'date': did you mean 'data'?"),
         ('methods = ["./none.py"]', "s.toml:1: method './none.py': there is no such file"),
         ("[run]\nmethods = ['quant']", "s.toml:1: run is not a list of tables: begin each with [[run]]"),
         ("[[runs]]\nlimit = 1", "s.toml:1: unknown key 'runs': did you mean 'run'?"),
@@ -160,8 +162,8 @@ ALL_FLAGS = [
     ids=["few", "some", "all"],
 )
 def test_what_is_saved_says_the_same_again(folder: Path, flags: list[str], place: str, capsys) -> None:
-    for file in ("mine.py", "nets/y.onnx"):
-        written("", file)
+    written(starting_file("method", "mine")[1], "mine.py")
+    written("", "nets/y.onnx")
     Path("sub").mkdir()
     status, out, err = call(["run", *flags, "--save", place], capsys)
     assert (status, out) == (0, f"{place}: written, nothing run; next: icm-bench run {place}\n"), err

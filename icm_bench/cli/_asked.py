@@ -15,7 +15,6 @@ from icm_bench.engine import Engine, engine_of
 from icm_bench.errors import UserError
 from icm_bench.grid import parse_grid
 from icm_bench.shard import WHOLE, Shard, parse_shard
-from icm_bench.spec import parse_spec
 from icm_bench.sweep_keys import KEYS
 
 if TYPE_CHECKING:
@@ -56,9 +55,9 @@ def save(asked: sweep.Sweep, path: Path) -> str:
     if not all(one.methods and one.tasks for one in asked.requests):
         raise UserError("--save: there is nothing to save without --method and --task")
     for request in asked.requests:  # a wrong name is told now, not when the file is used
-        for kind, specs in (("method", request.methods), ("task", request.tasks)):
+        for made_by, specs in ((registry.method, request.methods), (registry.task, request.tasks)):
             for spec in specs:
-                registry.plugin(kind, parse_spec(spec)[0])
+                made_by(spec)
     text = sweep.text_of(asked, path.parent)
     write_once(path, False, lambda part: part.write_text(text, encoding="utf-8"))
     return f"{path}: written, nothing run; next: icm-bench run {path}"

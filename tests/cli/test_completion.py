@@ -7,29 +7,25 @@ import sys
 from pathlib import Path
 
 import pytest
+from command import call
 
 from icm_bench import registry, simd
 
-ASK = """
-import sys
-from icm_bench.cli import main
-try: main([])
-except SystemExit as stop: assert not stop.code, stop.code
-heavy = {"torch", "pandas", "matplotlib", "compressai", "numpy"} & set(sys.modules)
-assert not heavy, heavy
-"""
 
+@pytest.fixture
+def offered(monkeypatch, capsys):
+    """Gives the words that a shell would offer at the end of a line."""
 
-def offered(line: str, **environment: str) -> list[str]:
-    """The words that bash would offer at the end of this line."""
-    words = line.split(" ")
-    told = {"COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1), "_ICM_BENCH_COMPLETE": "complete_bash"}
-    done = subprocess.run(
-        [sys.executable, "-c", ASK], env=os.environ | simd.import_path() | told | environment,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.split()
+    def ask(line: str, shell: str = "bash") -> list[str]:
+        told = {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" ")), "_ICM_BENCH_COMPLETE": f"complete_{shell}"}
+        told |= {"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+        for name, value in told.items():
+            monkeypatch.setenv(name, value)
+        status, out, err = call([], capsys)
+        assert (status, err) == (0, "")
+        return out.split()
+
+    return ask
 
 
 @pytest.mark.parametrize(
@@ -50,18 +46,28 @@ def offered(line: str, **environment: str) -> list[str]:
         ("icm-bench run --coded", ["--coded-scale"]),
     ],
 )
-def test_what_is_offered(line: str, words: list[str]) -> None:
+def test_what_is_offered(offered, line: str, words: list[str]) -> None:
     found = offered(line)
     assert len(found) == len(words)
     assert all(one.startswith(word) for one, word in zip(found, words, strict=True)), found
 
 
-def test_zsh_and_fish_are_told_what_a_name_is() -> None:
-    line = {"_TYPER_COMPLETE_ARGS": "icm-bench run --method jp"}
-    zsh = offered("", _ICM_BENCH_COMPLETE="complete_zsh", **line)
-    assert '"jpeg":"JPEG' in " ".join(zsh)
-    fish = offered("", _ICM_BENCH_COMPLETE="complete_fish", _TYPER_COMPLETE_FISH_ACTION="get-args", **line)
-    assert fish[:2] == ["jpeg", "JPEG"]
+def test_zsh_and_fish_are_told_what_a_name_is(offered) -> None:
+    assert '"jpeg":"JPEG' in " ".join(offered("icm-bench run --method jp", "zsh"))
+    assert offered("icm-bench run --method jp", "fish")[:2] == ["jpeg", "JPEG"]
+
+
+def test_nothing_heavy_is_loaded_for_it() -> None:
+    code = (
+        "import sys; from icm_bench.cli import main\n"
+        "try: main([])\n"
+        "except SystemExit as stop: assert not stop.code, stop.code\n"
+        "heavy = {'torch', 'pandas', 'matplotlib', 'compressai', 'numpy'} & set(sys.modules); assert not heavy, heavy"
+    )
+    line = {"COMP_WORDS": "icm-bench run --net mini-f", "COMP_CWORD": "3", "_ICM_BENCH_COMPLETE": "complete_bash"}
+    command, environment = [sys.executable, "-c", code], os.environ | simd.import_path() | line
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout.split(), done.stderr) == (["mini-fcn", "mini-fcos"], "")
 
 
 def test_bash_completes_once_it_is_installed(tmp_path: Path) -> None:

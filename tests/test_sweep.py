@@ -76,7 +76,7 @@ def test_schema_and_reader_take_the_same(name: str) -> None:
         ("rates = '0:5:-1'", "s.toml:1: rates '0:5:-1': expected numbers such as"),
         ('tasks = [\n  "bright",\n  "brihgt",\n]', "s.toml:3: unknown task 'brihgt': did you mean 'bright'?"),
         ('methods = ["quant(wrong=)"]', "s.toml:1: 'quant(wrong=)' is not a spec"),
-        ("tasks = ['bright',\n'bright(date=1)']", "s.toml:2: task bright has no parameter 'date': did you mean 'data'?"),
+        ("tasks = [\n'bright(date=1)']", "s.toml:2: task bright has no parameter 'date': did you mean 'data'?"),
         ('methods = ["./none.py"]', "s.toml:1: method './none.py': there is no such file"),
         ("[run]\nmethods = ['quant']", "s.toml:1: run is not a list of tables: begin each with [[run]]"),
         ("[[runs]]\nlimit = 1", "s.toml:1: unknown key 'runs': did you mean 'run'?"),

@@ -60,28 +60,29 @@ class Sweep:
         """An error that a request made, at the line of what it is about. index: the request's."""
         if self.file is None:
             return error
-        option = re.match(r"--([a-z-]+)", str(error))
+        told = str(error)
+        option = re.match(r"--([a-z-]+)", told)
         key = next((key for key in KEYS if option and key.flag == option[1]), None)
-        if key is not None and key.name in self.flags:
-            return error
-        run: Place = ("run", index) if "run" in self.file.values else ()
+        name, within = self._named(index, told)
         if option is not None and key is not None:
-            place = self._place(index, key.name)
-            return self.file.error(place, key.name + str(error).removeprefix(option[0]))
-        named = [
-            (*self._place(index, name), at)
-            for name, values in self.held[index].items()
-            if isinstance(values, list) and name not in self.flags
-            for at, value in enumerate(values)
-            if isinstance(value, str) and repr(value) in str(error)
-        ]
-        return self.file.error(named[0] if named else run, str(error))
+            name, within, told = key.name, (), key.name + told.removeprefix(option[0])
+        if name in self.flags:
+            return error
+        return self.file.error((*self._place(index, name), *within), told)
+
+    def _named(self, index: int, told: str) -> tuple[str, Place]:
+        """The key with the text that a message quotes, and its position in the list; "" where it quotes none."""
+        for name, values in self.held[index].items():
+            for at, value in enumerate(values if isinstance(values, list) else ()):
+                if repr(value) in told:
+                    return name, (at,)
+        return "", ()
 
     def _place(self, index: int, name: str) -> Place:
-        """Where a request's key stands: in its run, or above."""
+        """Where a request's key stands, or is missing: in its run, unless only what is above the runs has it."""
         assert self.file is not None
         runs = self.file.values.get("run")
-        return ("run", index, name) if runs and name in runs[index] else (name,)
+        return ("run", index, name) if runs and (name in runs[index] or name not in self.file.values) else (name,)
 
 
 def of_flags(flags: Mapping[str, Any]) -> Sweep:
@@ -173,4 +174,4 @@ def _toml(value: Any) -> str:
         return f"{value:.0f}" if value == int(value) else repr(value)
     if isinstance(value, str) and '"' in value and "'" not in value and value.isprintable():
         return f"'{value}'"
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

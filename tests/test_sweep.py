@@ -1,12 +1,15 @@
 """Sweep files: what flags can say, files can; every mistake has its line; what is saved says the same again."""
 
 import json
+import tomllib
 from collections import Counter
 from pathlib import Path
 
 import jsonschema
 import pytest
 from command import call
+from hypothesis import given
+from hypothesis import strategies as st
 from plugin_world import lasting
 
 from icm_bench import cli, registry, sweep, sweep_keys
@@ -29,7 +32,7 @@ def asked(*words: str) -> sweep.Sweep:
     """What a command line asks for."""
     command = cli.LazyGroup().get_command(None, "run")
     context = command.make_context("run", list(words))
-    return _asked.asked(context, context.params["sweep"])
+    return _asked.sweep_of(context, context.params["sweep"])
 
 
 def written(text: str, name: str = "s.toml") -> Path:
@@ -94,6 +97,10 @@ def test_schema_and_reader_take_the_same(name: str) -> None:
             "s.toml:6: unknown net 'none'",
         ),
         (
+            "methods = ['quant']\ntasks = ['bright']\nrates = [2]\n[[run]]\n[[run]]\nlimit = 1\nrates = [8]",
+            "s.toml:7: rates: quant: bits 8 is outside 1 .. 6",
+        ),
+        (
             "methods = ['quant']\ntasks = ['bright']\nweights = ['w.pth']",
             "s.toml:3: weights: 1 given for 0 --net; give one for each",
         ),
@@ -110,6 +117,8 @@ def test_a_mistake_in_a_flag_is_not_blamed_on_the_file(folder: Path, capsys) -> 
     written("methods = ['quant']\ntasks = ['bright']\nrates = [2]\ndata = 'pictures'")
     status, _, err = call(["run", "s.toml", "--rates", "99"], capsys)
     assert (status, err) == (2, "icm-bench: --rates: quant: bits 99 is outside 1 .. 6\n")
+    status, _, err = call(["run", "s.toml", "--net", "none"], capsys)
+    assert (status, err) == (2, "icm-bench: unknown net 'none'\n")
     status, _, err = call(["run", "quant"], capsys)
     assert (status, "there is no such sweep file; a codec is given as --method" in err) == (2, True)
 
@@ -178,6 +187,11 @@ def test_several_runs_are_saved_as_such(folder: Path, capsys) -> None:
     assert call(["run", "s.toml", "--seed", "4", "--save", "t.toml"], capsys)[0] == 0
     assert asked("t.toml") == asked("s.toml", "--seed", "4")
     assert Path("t.toml").read_text().splitlines()[:3] == ['methods = ["quant"]', 'tasks = ["bright"]', "seed = 4"]
+
+
+@given(st.text(), st.floats(allow_nan=False, allow_infinity=False))
+def test_any_text_and_number_survives_a_file(text: str, number: float) -> None:
+    assert tomllib.loads(f"a = {sweep._toml([text, number])}")["a"] == [text, number]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from icm_bench.store import Store
 
 
-def asked(context: typer.Context, file: Path | None) -> sweep.Sweep:
+def sweep_of(context: typer.Context, file: Path | None) -> sweep.Sweep:
     """The sweep of a call. Raises UserError, for a mistake in a file with its line."""
     flags = dict(_flags(context))
     if file is None:

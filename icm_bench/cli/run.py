@@ -55,7 +55,7 @@ def run(
     from icm_bench.shard import WHOLE
     from icm_bench.store import Store
 
-    asked = _asked.asked(context, sweep)
+    asked = _asked.sweep_of(context, sweep)
     if save is not None:
         print(_asked.save(asked, save))
         return

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from icm_bench.bdrate import Curve
@@ -214,9 +215,11 @@ def method_labels(rows: pd.DataFrame) -> dict[tuple[str, str], str]:
 
 
 def short_spec(spec: str) -> str:
-    """A spec with the folders of its files left out."""
+    """A spec with the folders of its files left out; a codec that is a file goes by its name without .py."""
     name, params = parse_spec(spec)
-    if ":" in name:
+    if name.endswith(".py"):
+        name = Path(name).stem
+    elif ":" in name:
         kind, _, path = name.partition(":")
         name = f"{kind}:{_base(path)}"
     return format_spec(name, {key: _base(value) for key, value in params.items()}).replace("'", "")

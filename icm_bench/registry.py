@@ -108,6 +108,11 @@ def _of_file(kind: str, name: str) -> Plugin:
     return Plugin(kind, str(path), f"icm_bench_file_{path.stem}_{digest}", path=path)
 
 
+def source_of(name: str) -> str:
+    """Hex digest of a plug-in that is a file of its own, "" for others: those are changed by new versions only."""
+    return hashlib.sha256(Path(name).read_bytes()).hexdigest() if name.endswith(".py") else ""
+
+
 def _imported(found: Plugin) -> ModuleType:
     """The plug-in's module; one given by its path is imported once and kept under the module's name."""
     if not found.name.endswith(".py") or found.module in sys.modules:

@@ -1,6 +1,7 @@
 """Starting files that icm-bench new writes, and plug-ins that are single files: they work, and tell what is wrong."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from command import call
 
+from icm_bench import simd
 from icm_bench.starting import KINDS
 from icm_bench.testing.verdict import kind_of
 
@@ -71,6 +73,35 @@ def test_files_run_in_several_workers(folder: Path, capsys) -> None:
         found.append([(row["rate"], row["bpp"], row["agreement"]) for row in json.loads(out)])
     assert found[0] == found[1]
     assert len(found[0]) == 3
+
+
+def test_an_edited_file_is_another_codec(folder: Path, capsys) -> None:
+    for kind in KINDS:
+        call(["new", kind, {"method": "mine", "task": "seen"}[kind]], capsys)
+    words = [sys.executable, "-m", "icm_bench", "run", "--method", "./mine.py", "--task", "./seen.py", "--json"]
+    found = []
+    text = Path("mine.py").read_text()
+    assert text.count("self.level)") == 1
+    for level in ("self.level", "self.level", "0"):
+        Path("mine.py").write_text(text.replace("self.level)", f"{level})"))
+        done = subprocess.run(
+            [*words, "--limit", "1", "--rates", "4", "--no-reference"], env=os.environ | simd.import_path(),
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        found.append(json.loads(done.stdout)[0])
+    assert found[0] == found[1]
+    assert found[0]["n_bytes"] < found[2]["n_bytes"]
+
+
+def test_results_of_a_file_are_found_by_its_name(folder: Path, capsys) -> None:
+    call(["new", "method", "mine"], capsys)
+    call(["new", "task", "seen"], capsys)
+    status, out, _ = call(["run", "--method", "./mine.py", "--task", "./seen.py", "--limit", "1"], capsys)
+    assert (status, "│ mine " in out) == (0, True)
+    for name in ("mine", "mine.py", "./mine.py", str(folder / "mine.py")):
+        status, out, err = call(["table", "--method", name, "--resamples", "0"], capsys)
+        assert (status, " mine " in out) == (0, True), err
+    assert call(["table", "--method", "other/mine.py"], capsys)[0] == 2
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def load(kind: str, name: str) -> type:
         module = _imported(found)
     except UserError:
         raise
-    except Exception as error:  # whatever a plug-in raises is its fault, and is named
+    except (Exception, SystemExit) as error:  # whatever a plug-in raises is its fault, and is named
         package = (getattr(error, "name", None) or "").partition(".")[0]
         if isinstance(error, ModuleNotFoundError) and package in EXTRAS:
             raise MissingPackage(package, EXTRAS[package]) from error
@@ -171,7 +171,7 @@ def load(kind: str, name: str) -> type:
     return cls
 
 
-def _place(found: Plugin, error: Exception) -> str:
+def _place(found: Plugin, error: BaseException) -> str:
     """An import's error in a line, with the last line of the plug-in's own file that led to it."""
     told = f"{type(error).__name__}: {' '.join(str(error).split())}"
     file = str(found.path)

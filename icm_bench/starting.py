@@ -13,20 +13,25 @@ from icm_bench.errors import UserError
 KINDS = ("method", "task")
 
 
-def starting_file(kind: str, name: str) -> tuple[str, str]:
-    """The file's name and its text. kind: "method" or "task"; name: as the plug-in is to be called, "my-codec".
+def file_name(name: str) -> str:
+    """The file of a plug-in that is to be called "my-codec": "my_codec.py"."""
+    return f"{name.replace('-', '_')}.py"
+
+
+def starting_file(kind: str, name: str) -> str:
+    """The text of a starting file. kind: "method" or "task"; name: as the plug-in is to be called, "my-codec".
 
     Raises UserError for a kind there is not, and for a name that is taken or cannot be one.
     """
     if kind not in KINDS:
         raise UserError(f"unknown kind {kind!r}{registry.suggest(kind, KINDS)}")
-    stem = name.replace("-", "_")
+    stem = file_name(name).removesuffix(".py")
     _check(kind, name, stem)
     text = (files("icm_bench") / "templates" / f"{kind}.py.txt").read_text(encoding="utf-8")
     title = "".join(part.capitalize() for part in stem.split("_"))
     if re.search(rf"\b{title}\b", text):  # a class "Method" would hide what the file imports under that name
         title += kind.capitalize()
-    return f"{stem}.py", text.replace("CLASS", title).replace("NAME", name)
+    return text.replace("CLASS", title).replace("NAME", name)
 
 
 def _check(kind: str, name: str, stem: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from icm_bench import cli, registry, simd
 from icm_bench.errors import UserError
-from icm_bench.starting import starting_file
+from icm_bench.starting import file_name, starting_file
 from icm_bench.testing import TaskTests
 from icm_bench.testing.limits import CHECK_S
 from icm_bench.testing.verdict import checks
@@ -54,11 +54,11 @@ BAD_TASKS = {
 
 
 def _written(folder: Path, kind: str, name: str, changes: list[tuple[str, str]] = []) -> Path:  # noqa: B006
-    file, text = starting_file(kind, name)
+    text = starting_file(kind, name)
     for old, new in changes:
         assert text.count(old) == 1, old
         text = text.replace(old, new)
-    path = folder / file
+    path = folder / file_name(name)
     path.write_text(text)
     return path
 

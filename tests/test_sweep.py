@@ -171,7 +171,7 @@ ALL_FLAGS = [
     ids=["few", "some", "all"],
 )
 def test_what_is_saved_says_the_same_again(folder: Path, flags: list[str], place: str, capsys) -> None:
-    written(starting_file("method", "mine")[1], "mine.py")
+    written(starting_file("method", "mine"), "mine.py")
     written("", "nets/y.onnx")
     Path("sub").mkdir()
     status, out, err = call(["run", *flags, "--save", place], capsys)

@@ -15,12 +15,12 @@ def new(
     """Write NAME.py here: a whole small codec or task that runs, to be changed into one of your own."""
     from icm_bench.cli import _files
     from icm_bench.errors import UserError
-    from icm_bench.starting import starting_file
+    from icm_bench.starting import file_name, starting_file
 
-    file, text = starting_file(kind, name)
-    path = Path(file)
+    path = Path(file_name(name))
     if path.exists():
         raise UserError(f"{path}: is already there; remove it, or choose another name")
+    text = starting_file(kind, name)
     _files.write_once(path, False, lambda part: part.write_text(text, encoding="utf-8"))
     trial = f"--method ./{path} --task imagenet" if kind == "method" else f"--method jpeg --task ./{path}"
     print(f"{path}: a whole {kind}, to be changed into yours")

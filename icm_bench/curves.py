@@ -121,10 +121,11 @@ def groups(rows: pd.DataFrame) -> list[Group]:
 
 
 def _declared(task: str) -> tuple[str, ...]:
-    """The metrics that a task names; none for one that is not known here."""
-    from icm_bench import registry
+    """The metrics that a task names; none for one that is not known here, or may not run."""
+    from icm_bench import own_files, registry
 
     try:
+        own_files.check(task)
         names: tuple[str, ...] = registry.load("task", parse_spec(task)[0]).metrics  # type: ignore[attr-defined]
     except UserError:
         return ()

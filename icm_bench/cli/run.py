@@ -50,7 +50,7 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON on stdout.")] = False,
 ) -> None:
     """Run codecs on tasks, as flags or a sweep file say. Finished work is kept: the same call goes on from there."""
-    from icm_bench import rows
+    from icm_bench import own_files, rows
     from icm_bench.cli import _asked, _run_text
     from icm_bench.shard import WHOLE
     from icm_bench.store import Store
@@ -66,6 +66,7 @@ def run(
         if dry_run:
             _run_text.foretell(plans, store, asked.workers, part)
             return
+        own_files.remember(spec for one in asked.requests for spec in (*one.methods, *one.tasks, *one.nets))
         failed = _run_text.follow(_asked.events(plans, store, engines, part), path, context.obj)
         found = rows.rows(store, *plans)
     if as_json:

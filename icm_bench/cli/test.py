@@ -22,7 +22,7 @@ def test(
 
     A check that takes too long is the last; native code that does not come back then ends the kit, which shows where.
     """
-    from icm_bench import registry
+    from icm_bench import own_files, registry
     from icm_bench.errors import MissingPackage
 
     try:
@@ -32,6 +32,7 @@ def test(
             raise
         raise MissingPackage("pytest", registry.EXTRAS["pytest"]) from error
 
+    own_files.remember([plugin])
     print(f"{plugin}: a {verdict.kind_of(plugin)}")
     faults = total = 0
     for check in verdict.checks(plugin, seconds):

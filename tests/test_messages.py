@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,13 @@ KINDS = {"UserError", "BitstreamError", "PictureError"}
 PYTHON = re.compile(r"\b(NoneType|isinstance|kwargs|(?<!state )dict|tuple|bool|str|int|float|ndarray)\b")
 
 
-def messages() -> Iterator[tuple[str, str]]:
-    """Where an error is made, and its text with {} for values."""
+@cache
+def messages() -> list[tuple[str, str]]:
+    """Where each error is made, and its text with {} for values."""
+    return list(_messages())
+
+
+def _messages() -> Iterator[tuple[str, str]]:
     for folder in ("icm_bench", "methods", "tasks"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -34,7 +40,7 @@ def _text(node: ast.expr) -> str | None:
 
 
 def test_there_are_messages_to_look_at() -> None:
-    assert len(list(messages())) > 150
+    assert len(messages()) > 150
 
 
 @pytest.mark.parametrize(

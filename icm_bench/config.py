@@ -6,7 +6,6 @@ The comment that opens a training config is for people: the command, the time it
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 import types
 import typing
 from pathlib import Path
@@ -14,8 +13,13 @@ from typing import Any, TypeVar
 
 from icm_bench.errors import UserError
 from icm_bench.registry import suggest
+from icm_bench.toml_lines import TomlFile
 
 C = TypeVar("C")
+#: How types are told to people.
+_KINDS: dict[Any, str] = {
+    int: "a whole number", float: "a number", str: "a text in quotes", bool: "true or false", tuple: "a list",
+}  # fmt: skip
 
 
 def read_config(cls: type[C], path: Path) -> C:
@@ -32,10 +36,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
     Tables are merged, everything else is replaced. Raises UserError.
     """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UserError(f"{path}: not a readable TOML file ({error})") from error
+    values = TomlFile.read(path).values
     values.pop("trainer", None)
     base = values.pop("base", None)
     if base is None:
@@ -67,7 +68,7 @@ def _filled(cls: Any, values: dict[str, Any], where: str) -> Any:
         and item.default_factory is dataclasses.MISSING
     ]
     if missing:
-        raise UserError(f"{where}: missing {', '.join(missing)}")
+        raise UserError(f"{where}: {', '.join(missing)} must be given")
     try:
         return cls(**made)
     except (TypeError, ValueError) as error:
@@ -86,7 +87,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         return float(value)
     plain = origin or hint
     if type(value) is not plain:
-        raise UserError(f"{where} is {value!r}, expected {getattr(plain, '__name__', plain)}")
+        raise UserError(f"{where} is {value!r}, expected {_KINDS.get(plain, 'a table')}")
     return value
 
 

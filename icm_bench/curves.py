@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from icm_bench.bdrate import Curve
@@ -120,10 +121,11 @@ def groups(rows: pd.DataFrame) -> list[Group]:
 
 
 def _declared(task: str) -> tuple[str, ...]:
-    """The metrics that a task names; none for one that is not known here."""
-    from icm_bench import registry
+    """The metrics that a task names; none for one that is not known here, or may not run."""
+    from icm_bench import own_files, registry
 
     try:
+        own_files.check(task)
         names: tuple[str, ...] = registry.load("task", parse_spec(task)[0]).metrics  # type: ignore[attr-defined]
     except UserError:
         return ()
@@ -214,9 +216,11 @@ def method_labels(rows: pd.DataFrame) -> dict[tuple[str, str], str]:
 
 
 def short_spec(spec: str) -> str:
-    """A spec with the folders of its files left out."""
+    """A spec with the folders of its files left out; a codec that is a file goes by its name without .py."""
     name, params = parse_spec(spec)
-    if ":" in name:
+    if name.endswith(".py"):
+        name = Path(name).stem
+    elif ":" in name:
         kind, _, path = name.partition(":")
         name = f"{kind}:{_base(path)}"
     return format_spec(name, {key: _base(value) for key, value in params.items()}).replace("'", "")

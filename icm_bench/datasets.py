@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import tomllib
 from pathlib import Path
 
 import platformdirs
@@ -17,6 +16,7 @@ from icm_bench import registry
 from icm_bench.errors import UserError
 from icm_bench.task import Task
 from icm_bench.temporary import part_of
+from icm_bench.toml_lines import TomlFile
 
 #: What stands for the built-in mini set where a folder is asked for.
 MINI = "mini"
@@ -31,12 +31,12 @@ def config_file() -> Path:
 def remembered() -> dict[str, str]:
     """Folder by task name. Raises UserError, naming the file, when it cannot be read."""
     path = config_file()
-    try:
-        held = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); mend or remove it") from error
+    try:
+        held = TomlFile.read(path).values
+    except UserError as error:
+        raise UserError(f"{error}; mend the file or remove it") from error
     wrong = next((key for key, value in held.items() if not isinstance(value, str)), None)
     if wrong is not None:
         raise UserError(f'{path}: {wrong} must be a folder in quotes, such as {wrong} = "/data/{wrong}"')

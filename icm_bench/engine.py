@@ -19,6 +19,8 @@ from icm_bench.simd import THREAD_VARIABLES
 from icm_bench.units import Context, Failure, Unit, UnitResult
 from icm_bench.work import work
 
+#: Names of engines.
+ENGINES = ("local", "ray")
 _TRIES = 2
 #: How long a worker that is told to end may take, for instance to remove its temporary files.
 _FAREWELL_S = 5.0
@@ -109,14 +111,14 @@ def engine_of(name: str, workers: int, device: str = "cpu", address: str = "") -
     """What makes the engine for a number of units. name: local or ray; workers: 0 takes as many as pay. Raises
     UserError for another name, and where Ray or its cluster is not there.
     """
-    if name not in ("local", "ray"):
-        raise UserError(f"--engine {name}: there are local and ray")
+    if name not in ENGINES:
+        raise UserError(f"--engine {name}: unknown, there are {' and '.join(ENGINES)}")
     if name == "ray":
         from icm_bench.ray_engine import Ray
 
         return lambda n_units: Ray(address, workers)
     if address:
-        raise UserError("--address is of --engine ray")
+        raise UserError(f"--address {address}: is for --engine ray only; add it, or leave the address out")
     return lambda n_units: make(workers or automatic(n_units, device))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from icm_bench import backlog, plan, rows
+from icm_bench import backlog, own_files, plan, rows
 from icm_bench.errors import UserError
 from icm_bench.request import Request
 from icm_bench.store import Store
@@ -160,6 +160,8 @@ def score(store: Store) -> Iterator[Scored]:
     for (text,) in store.query("SELECT request FROM requests ORDER BY request"):
         request = Request.of(json.loads(text))
         try:
+            for spec in (*request.methods, *request.tasks, *request.nets):
+                own_files.check(spec)
             made = plan.build(dataclasses.replace(request, device="cpu"), store)
         except UserError as error:
             yield Scored(request, 0, 0, 0, str(error))

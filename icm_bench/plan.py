@@ -119,7 +119,7 @@ def build(request: Request, store: Store) -> Plan:
     """
     for what, given in (("--method", request.methods), ("--task", request.tasks)):
         if not given:
-            raise UserError(f"nothing to run: {what} is missing (icm-bench list shows what there is)")
+            raise UserError(f"{what} is missing, there is nothing to run (icm-bench list shows what there is)")
     devices.check(request.device)
     methods = methods_of(request)
     corpora, nets, subjects = _subjects(request, store)
@@ -182,7 +182,7 @@ def _subjects(request: Request, store: Store) -> tuple[list[Corpus], list[Net | 
         task = task_of(spec, request.data)
         if request.profile not in task.profiles:
             known = ", ".join(task.profiles)
-            raise UserError(f"--profile {request.profile}: task {task.name} has no such profile, it has {known}")
+            raise UserError(f"--profile {request.profile}: task {task.name} has no such profile, only {known}")
         corpus = _corpus(task, request.limit, store)
         found: list[tuple[str | None, Net | None]] = []
         for name in request.nets or task.nets_under(request.profile):
@@ -194,7 +194,7 @@ def _subjects(request: Request, store: Store) -> tuple[list[Corpus], list[Net | 
                 if not request.nets:
                     raise
         if not found and task.net_kind is not None:
-            raise next(iter(reasons.values()), UserError(f"task {task.name} has no net of its own: give --net"))
+            raise next(iter(reasons.values()), UserError(f"task {task.name} has no net of its own here: give --net"))
         for net_spec, net in found or [(None, None)]:
             fingerprint = net.fingerprint if net is not None else ""
             corpora.append(corpus)
@@ -212,7 +212,7 @@ def _corpus(task: Task, limit: int | None, store: Store) -> Corpus:
         raise UserError(f"--limit {limit}: at least one picture is needed")
     samples = tuple(task.samples()[:limit])
     if not samples:
-        raise UserError(f"task {task.spec}: the data set holds no picture")
+        raise UserError(f"task {task.spec}: its data set holds no picture")
     return Corpus(task, samples, tuple(store.hashes([sample.path for sample in samples])))
 
 
@@ -221,17 +221,25 @@ def _method_key(method: Method) -> str:
     streams.
 
     The path of a checkpoint is left out: its digest stands beside this key. A class may count
-    ``stream_version`` up when a change of its code changes its bytes.
+    ``stream_version`` up when a change of its code changes its bytes; of a codec that is a file given by its path,
+    every change counts.
     """
     params = {
         f.name: getattr(method, f.name)
         for f in dataclasses.fields(method)
         if f.metadata.get("affects_stream", True) and not (f.name == "checkpoint" and method.checkpoint_id)
     }
-    return json.dumps([method.name, getattr(method, "stream_version", 1), params], sort_keys=True, default=repr)
+    told = [method.name, getattr(method, "stream_version", 1), params, *_source(method.name)]
+    return json.dumps(told, sort_keys=True, default=repr)
 
 
 def task_key(task: Task) -> str:
-    """Name, parameters and the data's content; where the data lies makes no difference."""
+    """Name, parameters and the data's content, and a file's own; where the data lies makes no difference."""
     params = {f.name: getattr(task, f.name) for f in dataclasses.fields(task) if f.name != "data"}
-    return json.dumps([task.name, task.fingerprint, params], sort_keys=True, default=repr)
+    return json.dumps([task.name, task.fingerprint, params, *_source(task.name)], sort_keys=True, default=repr)
+
+
+def _source(name: str) -> list[str]:
+    """The content of a plug-in that is a file, for keys; nothing for others, whose keys stay as they are."""
+    source = registry.source_of(name)
+    return [source] if source else []

@@ -13,7 +13,7 @@ import hashlib
 import importlib
 import inspect
 import sys
-import tomllib
+import traceback
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from icm_bench.errors import MissingPackage, UserError
 from icm_bench.spec import format_spec, parse_spec
+from icm_bench.toml_lines import TomlFile
 
 if TYPE_CHECKING:
     from icm_bench.method import Method
@@ -61,9 +62,10 @@ class Plugin:
 
     @property
     def summary(self) -> str:
-        """First line of the module's docstring, read without importing; the entry point's value for others."""
+        """First line of the module's docstring, or what an installed package says of itself; nothing is imported."""
         if self.path is None:
-            return f"from {self.module}"
+            told = self.entry.dist.metadata["Summary"] if self.entry and self.entry.dist else None
+            return told or f"from {self.module}"
         doc = ast.get_docstring(ast.parse(self.path.read_text(encoding="utf-8"))) or ""
         return doc.partition("\n")[0].rstrip(".")
 
@@ -106,6 +108,11 @@ def _of_file(kind: str, name: str) -> Plugin:
     return Plugin(kind, str(path), f"icm_bench_file_{path.stem}_{digest}", path=path)
 
 
+def source_of(name: str) -> str:
+    """Hex digest of a plug-in that is a file of its own, "" for others: those are changed by new versions only."""
+    return hashlib.sha256(Path(name).read_bytes()).hexdigest() if name.endswith(".py") else ""
+
+
 def _imported(found: Plugin) -> ModuleType:
     """The plug-in's module; one given by its path is imported once and kept under the module's name."""
     if not found.name.endswith(".py") or found.module in sys.modules:
@@ -128,7 +135,11 @@ def suggest(name: str, known: Any) -> str:
 
 
 def load(kind: str, name: str) -> type:
-    """The plug-in's class. Raises MissingPackage with the pip command when an optional package is absent."""
+    """The plug-in's class.
+
+    Raises MissingPackage with the pip command when an optional package is absent, and UserError with file and line
+    when the plug-in cannot be imported.
+    """
     from icm_bench.method import Method
     from icm_bench.task import Task
 
@@ -136,11 +147,13 @@ def load(kind: str, name: str) -> type:
     base = {"method": Method, "task": Task}[kind]
     try:
         module = _imported(found)
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in EXTRAS:
-            raise
-        raise MissingPackage(package, EXTRAS[package]) from error
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever a plug-in raises is its fault, and is named
+        package = (getattr(error, "name", None) or "").partition(".")[0]
+        if isinstance(error, ModuleNotFoundError) and package in EXTRAS:
+            raise MissingPackage(package, EXTRAS[package]) from error
+        raise UserError(f"{kind} {name!r} cannot be imported: {_place(found, error)}") from error
     classes = [
         value
         for key, value in vars(module).items()
@@ -151,10 +164,21 @@ def load(kind: str, name: str) -> type:
         and not key.startswith("_")
     ]
     if len(classes) != 1:
-        raise UserError(f"{found.module} must hold exactly one public {base.__name__}, it holds {len(classes)}")
+        where = found.path or found.module
+        raise UserError(f"{where}: exactly one public class of {base.__name__} is expected, it holds {len(classes)}")
     cls: type = classes[0]
     cls.name = found.name  # type: ignore[attr-defined]
     return cls
+
+
+def _place(found: Plugin, error: BaseException) -> str:
+    """An import's error in a line, with the last line of the plug-in's own file that led to it."""
+    told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    file = str(found.path)
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    if isinstance(error, SyntaxError):
+        told, file, lines = f"{type(error).__name__}: {error.msg}", error.filename or file, [error.lineno]
+    return f"{file}:{lines[-1]}: {told}" if lines else told
 
 
 def training_configs() -> dict[str, Path]:
@@ -175,14 +199,14 @@ def training(config: str) -> tuple[Path, Trainer]:
     path = Path(config) if config.endswith(".toml") else training_configs().get(config)
     if path is None:
         raise UserError(f"unknown training config {config!r}{suggest(config, training_configs())}")
-    try:
-        name = tomllib.loads(path.read_text(encoding="utf-8")).get("trainer")
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UserError(f"{path}: not a readable TOML file ({error})") from error
+    file = TomlFile.read(path)
+    name = file.values.get("trainer")
     modules = {key: f"{package}._trainer" for key, package in TRAINERS.items()}
     modules |= {entry.name: entry.value for entry in entry_points(group="icm_bench.trainers")}
+    if name is None:
+        raise UserError(f"{path}: trainer must be given, such as trainer = {min(modules)!r}")
     if name not in modules:
-        raise UserError(f"{path}: trainer = {name!r}, known are {', '.join(sorted(modules))}")
+        raise file.error(("trainer",), f"unknown trainer {name!r}{suggest(str(name), modules)}")
     trainer: Any = importlib.import_module(modules[name])
     return path, trainer
 
@@ -209,5 +233,7 @@ def _make(kind: str, spec: str, **overrides: Any) -> Any:
             raise UserError(f"{kind} {name} has no parameter {key!r}{suggest(key, known)}")
     try:
         return cls(**params)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise UserError(f"{format_spec(name, params)}: {error}") from error
+    except TypeError as error:  # a text where a number is expected, say, met while the parameters are checked
+        raise UserError(f"{format_spec(name, params)}: a parameter is of the wrong kind ({error})") from error

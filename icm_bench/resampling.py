@@ -10,7 +10,7 @@ import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from icm_bench import bdbatch, bdrate, bootstrap, records, registry
+from icm_bench import bdbatch, bdrate, bootstrap, own_files, records, registry
 from icm_bench.bootstrap import Interval, Plan
 from icm_bench.errors import UserError
 from icm_bench.rows import SCORED_BY
@@ -146,6 +146,7 @@ class Sampler:
         if isinstance(row["net"], str):
             spec = row["task_spec"]
             if spec not in self._tasks:
+                own_files.check(spec)
                 self._tasks[spec] = registry.task(spec)
             figures |= self._tasks[spec].resampled({one.sample: one.evidence for one in found}, counts)
         return figures

@@ -32,10 +32,11 @@ SCORED_BY = f"{__version__} rows 3"
 _MOST_ERRORS = 100
 
 
-def rows(store: Store, plan: Plan) -> list[Row]:
-    """The plan's rows that the store holds, complete or not, in the plan's order."""
-    found = _rows(store, [cell.key for cell in plan.cells])
-    return [found[cell.key][0] for cell in plan.cells if cell.key in found]
+def rows(store: Store, *plans: Plan) -> list[Row]:
+    """The rows of plans that the store holds, complete or not, in the plans' order, each once."""
+    keys = list(dict.fromkeys(cell.key for plan in plans for cell in plan.cells))
+    found = _rows(store, keys)
+    return [found[key][0] for key in keys if key in found]
 
 
 def complete(store: Store, plan: Plan) -> dict[int, Row]:

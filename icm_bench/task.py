@@ -232,6 +232,10 @@ class Task(ABC):
             outputs = [self.restore(output, view) for output in outputs]
         return [self.evidence(s, out) for s, out in zip(samples, outputs, strict=True)]
 
+    def perfect(self, sample: Sample) -> Any:
+        """What a net without fault would put out for a picture; None where the task cannot tell. For its tests."""
+        return None
+
     @abstractmethod
     def score(self, evidence: Mapping[str, Evidence]) -> dict[str, float]:
         """Metrics over the evidence, keyed by sample id. Only samples present are scored (a subset is allowed).

@@ -109,7 +109,7 @@ class DataTask(Task):
         order = [key for key in known if key in evidence]
         if len(order) != len(evidence):
             stranger = next(key for key in evidence if key not in set(order))
-            raise UserError(f"there is evidence for picture {stranger!r}, which {self.name} at {self.root} lacks")
+            raise UserError(f"{self.root}: has no picture {stranger!r}, which a net has seen: are the data the same?")
         return order
 
     def __getstate__(self) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def file_digest(path: Path) -> str:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def weights_digest(path: str | None) -> str:
@@ -173,9 +173,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValueError as error:
-        raise UserError(f"{path}: is not JSON ({error})") from error
+        raise UserError(f"{path}: is not JSON: {error}") from error
 
 
 def mini_fingerprint(root: Path) -> str:

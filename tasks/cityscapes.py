@@ -116,6 +116,9 @@ class Cityscapes(DataTask):
         counts = np.bincount(pairs)
         return [[int(pair // 256), int(pair % 256), int(counts[pair])] for pair in np.flatnonzero(counts)]
 
+    def perfect(self, sample: Sample) -> np.ndarray:
+        return self._read_label(sample)
+
     def score(self, evidence: Mapping[str, Evidence]) -> dict[str, float]:
         """mIoU_present, mIoU, pixel accuracy in percent, and class counts; only the counts without labels."""
         import numpy as np

@@ -26,7 +26,7 @@ class Images(DataTask):
     @cached_property
     def root(self) -> Path:
         if self.data is None:
-            raise UserError("task images needs a folder of pictures: give --data FOLDER")
+            raise UserError("task images needs a folder: give --data FOLDER, or the task as images(data='FOLDER')")
         path = Path(self.data).expanduser()
         if not path.exists():
             raise UserError(f"{path}: there is no such folder; {self.name} expects {self.layout}")

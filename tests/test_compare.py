@@ -80,7 +80,7 @@ def test_mistakes_are_one_line(folder, words, said, capsys):
 
 
 def test_a_run_and_a_method_do_not_compare(folder, capsys):
-    assert "is a run and the other is none" in call(["compare", folder, "jpeg"], capsys)[2]
+    assert "is a results folder and the other is none" in call(["compare", folder, "jpeg"], capsys)[2]
 
 
 def test_nothing_in_common_is_an_error(folder):

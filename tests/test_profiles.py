@@ -98,7 +98,7 @@ def test_two_profiles_in_one_table_or_plot_are_refused(found):
 
 
 def test_a_task_without_the_profile_says_which_it_has():
-    with Store(None) as store, pytest.raises(UserError, match="task cityscapes has no such profile, it has orig"):
+    with Store(None) as store, pytest.raises(UserError, match="task cityscapes has no such profile, only orig"):
         plan.build(Request(("jpeg",), ("cityscapes",), profile="transtic"), store)
 
 

@@ -44,7 +44,7 @@ def told(n_bytes: int) -> str:
 
 def table(shares: Sequence[Share], evidence: int, path: Path) -> str:
     """A line for each codec, and what all takes."""
-    from icm_bench.cli._run_text import duration
+    from icm_bench.cli._progress import duration
     from icm_bench.table_text import Sheet, one_sheet
 
     lines = tuple(

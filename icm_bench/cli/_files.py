@@ -26,7 +26,7 @@ def read_stream(path: Path, magic: bytes) -> bytes:
         with path.open("rb") as file:
             start = file.read(len(magic))
             if start != magic:
-                raise BitstreamError(f"{path}: not an icm-bench stream (the first bytes are not its magic)")
+                raise BitstreamError(f"{path}: is not an icm-bench stream (it begins with other bytes)")
             return start + file.read()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
@@ -44,4 +44,4 @@ def check_pixels(path: Path, max_pixels: int) -> None:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise PictureError(f"{path}: cannot be read as a picture ({error})") from error
     if width * height > max_pixels:
-        raise PictureError(f"{path}: {width}x{height} pixels are more than --max-pixels {max_pixels}")
+        raise PictureError(f"{path}: {width}x{height} pixels are more than --max-pixels {max_pixels} allows")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from icm_bench.cli import _complete
 from icm_bench.errors import MissingPackage, UserError
-from icm_bench.registry import EXTRAS
+from icm_bench.registry import EXTRAS, suggest
 from icm_bench.selection import TEXT_TABLES
 from icm_bench.sheets import to_csv
 
@@ -22,11 +23,18 @@ if TYPE_CHECKING:
     from icm_bench.store import Store
 
 Out = Annotated[Path, typer.Option("--out", help="Results folder of the run, its store, or a CSV or JSON table.")]
-Tasks = Annotated[list[str] | None, typer.Option("--task", help="Only this task (may be repeated).")]
-Nets = Annotated[list[str] | None, typer.Option("--net", help="Only this net (may be repeated).")]
+Tasks = Annotated[
+    list[str] | None,
+    typer.Option("--task", help="Only this task (may be repeated).", autocompletion=_complete.tasks),
+]
+Nets = Annotated[
+    list[str] | None, typer.Option("--net", help="Only this net (may be repeated).", autocompletion=_complete.nets)
+]
 Methods = Annotated[
     list[str] | None,
-    typer.Option("--method", help="Only this method: a spec, its name, or a pattern with *."),
+    typer.Option(
+        "--method", help="Only this method: a spec, its name, or a pattern with *.", autocompletion=_complete.methods
+    ),
 ]
 Profile = Annotated[str | None, typer.Option("--profile", help="Only rows measured under this profile.")]
 With = Annotated[
@@ -126,7 +134,7 @@ def chosen(
 
 
 def one_of(value: str, known: tuple[str, ...], what: str) -> str:
-    """The value, if it is a known one. Raises UserError naming the others."""
+    """The value, if it is a known one. Raises UserError with the nearest, or all."""
     if value not in known:
-        raise UserError(f"unknown {what} {value!r}: known are {', '.join(known)}")
+        raise UserError(f"unknown {what} {value!r}{suggest(value, known)}")
     return value

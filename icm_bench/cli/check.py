@@ -7,6 +7,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from icm_bench.cli import _complete
+
 # typer reads these annotations when the command is called, so they stay out of TYPE_CHECKING.
 Many = Optional[list[str]]  # noqa: UP045
 File = Optional[Path]  # noqa: UP045
@@ -14,7 +16,10 @@ File = Optional[Path]  # noqa: UP045
 
 def check(
     baseline: Annotated[Path, typer.Option(help="The baseline file.")] = Path("results/baseline/mini.json"),
-    method: Annotated[Many, typer.Option(help="Only this one, or it in place of that of its name; several.")] = None,
+    method: Annotated[
+        Many,
+        typer.Option(help="Only this one, or it in place of that of its name.", autocompletion=_complete.methods),
+    ] = None,
     golden: Annotated[File, typer.Option(help="Folder of golden streams that must still decode.")] = None,
     limit: Annotated[int, typer.Option(help="At most so many pictures of each set; 0: all.")] = 0,
     tolerance: Annotated[Many, typer.Option(help="AP=0.5, bytes=1%: replaces the bootstrap's; several.")] = None,
@@ -26,8 +31,11 @@ def check(
     junit: Annotated[File, typer.Option(help="Write the findings as JUnit XML.")] = None,
     as_json: Annotated[File, typer.Option("--json", help="Write all findings as JSON.")] = None,
     update: Annotated[bool, typer.Option("--update", help="Write a new baseline, and print what changed.")] = False,
-    task: Annotated[Many, typer.Option(help="With --update: a further grid of these tasks and of --method.")] = None,
-    net: Annotated[Many, typer.Option(help="Nets of the further grid.")] = None,
+    task: Annotated[
+        Many,
+        typer.Option(help="With --update: a further grid of these and of --method.", autocompletion=_complete.tasks),
+    ] = None,
+    net: Annotated[Many, typer.Option(help="Nets of the further grid.", autocompletion=_complete.nets)] = None,
     weights: Annotated[Many, typer.Option(help="Weights file, one for each --net.")] = None,
     rates: Annotated[str, typer.Option(help="Rates of the further grid, as for run.")] = "",
     betas: Annotated[str, typer.Option(help="Trade-offs of the further grid, as for run.")] = "",
@@ -40,7 +48,7 @@ def check(
     from icm_bench.check import baseline as files
     from icm_bench.check import reports, run
     from icm_bench.check.golden import check as check_golden
-    from icm_bench.cli import _checking, _run_text
+    from icm_bench.cli import _checking, _progress
     from icm_bench.engine import engine_of
     from icm_bench.errors import UserError
     from icm_bench.grid import optional_grid
@@ -55,7 +63,7 @@ def check(
         limit=limit or None, device=device,
     )  # fmt: skip
     held = None if further and not baseline.is_file() else files.load(baseline)
-    with _checking.opened(store) as kept, _run_text.Progress() as progress:
+    with _checking.opened(store) as kept, _progress.Progress() as progress:
         engine = engine_of("local", workers, device)
         how = run.How(kept, engine, progress.show, limit or None, data or None, device)
         if update:

@@ -37,10 +37,10 @@ def compare(
 
     _results.one_of(format, _FORMATS, "format")
     if not resamples:
-        raise UserError("--resamples 0: a comparison is made of resamples")
+        raise UserError("--resamples 0: a comparison is made of resamples; leave it out, or give 100 or more")
     folders = [Path(name) for name in (a, b) if Path(name).exists()]
     if len(folders) == 1:
-        raise UserError(f"{folders[0]} is a run and the other is none: give two methods, or two results folders")
+        raise UserError(f"{folders[0]} is a results folder and the other is none: give two of them, or two methods")
     chosen = _results.chosen(task, net, method, None, None)
     with ExitStack() as stack:
         places = folders or [out]
@@ -48,7 +48,7 @@ def compare(
         rows = [selection.select(selection.read_rows(place), chosen) for place in places]
         first, second = samplers[0], samplers[-1]
         if first is None or second is None:
-            raise UserError("a comparison needs the stores of its runs, a text table holds no pictures")
+            raise UserError("a text table holds no pictures to compare: give the results folder with the store")
         found: list[CurveDifference | PointDifference] = []
         if folders:
             found += comparing.runs((rows[0], rows[1]), (first, second))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from icm_bench.cli import _complete
+
 if TYPE_CHECKING:
     from icm_bench.task import Task
 
@@ -15,7 +17,9 @@ _ACTIONS = ("list", "add", "remove")
 
 def data(
     action: Annotated[str, typer.Argument(help="list, add or remove.")] = "list",
-    task: Annotated[str, typer.Argument(help="The task: imagenet, coco, cityscapes, ...")] = "",
+    task: Annotated[
+        str, typer.Argument(help="The task: imagenet, coco, cityscapes, ...", autocompletion=_complete.tasks)
+    ] = "",
     path: Annotated[Optional[Path], typer.Argument(help="The data set's folder, for add.")] = None,  # noqa: UP045
 ) -> None:
     """Remember where a real data set lies (add TASK PATH), forget it (remove TASK), or list what is known.
@@ -26,7 +30,7 @@ def data(
     from icm_bench.errors import UserError
 
     if action not in _ACTIONS:
-        raise UserError(f"data {action}: unknown{registry.suggest(action, _ACTIONS)}")
+        raise UserError(f"unknown action {action!r}{registry.suggest(action, _ACTIONS)}")
     if action == "list":
         _list()
         return

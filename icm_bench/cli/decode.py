@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from icm_bench.bitstream import MAGIC, MAX_PIXELS, Bitstream
+from icm_bench.cli import _complete
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +25,11 @@ def decode(
     ] = None,
     method: Annotated[
         str | None,
-        typer.Option("--method", help="The codec with its checkpoint, where it is not the built-in one."),
+        typer.Option(
+            "--method",
+            help="The codec with its checkpoint, where it is not the built-in one.",
+            autocompletion=_complete.methods,
+        ),
     ] = None,
     device: Annotated[str, typer.Option("--device", help="Where networks run.")] = "cpu",
     max_pixels: Annotated[int, typer.Option("--max-pixels", help="Refuse larger pictures.")] = MAX_PIXELS,
@@ -86,10 +91,10 @@ def _beta(held: Bitstream, decoder: Method, beta: Beta) -> Beta:
 
     if decoder.betas == (None,):
         if beta is not None:
-            raise UserError(f"{decoder.spec} has no beta: leave --beta out")
+            raise UserError(f"--beta: {decoder.spec} has no trade-off beta; leave it out")
         return None
     if beta is not None and not 0 <= beta <= 1:
-        raise UserError(f"--beta {beta:g} is outside 0 .. 1")
+        raise UserError(f"--beta {beta:g} is outside 0 .. 1 (1: for machines, 0: for the eye)")
     grid = decoder.betas if beta is None else (beta,)
     possible = [one for one in grid if all(held.has(name) for name in decoder.layers(one))]
     if not possible:
@@ -110,7 +115,8 @@ def _picture(held: Bitstream, decoder: Method, how: tuple[Beta, str]) -> np.ndar
     except CodecError as error:
         raise BitstreamError(f"{decoder.spec} failed: {' | '.join(str(error).splitlines())}") from error
     if picture.shape != (held.height, held.width, 3):
-        raise BitstreamError(f"{decoder.spec} gave a picture of shape {picture.shape}")
+        expected = (held.height, held.width, 3)
+        raise BitstreamError(f"{decoder.spec} gave values of shape {picture.shape}, a picture here is {expected}")
     return picture
 
 

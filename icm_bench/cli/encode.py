@@ -8,12 +8,18 @@ from typing import Annotated
 import typer
 
 from icm_bench.bitstream import MAX_PIXELS
+from icm_bench.cli import _complete
 
 
 def encode(
     picture: Annotated[Path, typer.Argument(help="The picture to code, of any kind that Pillow reads.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .icm file to write.")],
-    method: Annotated[str, typer.Option("--method", help='A codec, such as rdc or vvc(preset="fast").')] = "rdc",
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method", help='A codec, such as rdc or vvc(preset="fast").', autocompletion=_complete.methods
+        ),
+    ] = "rdc",
     rate: Annotated[
         float | None,
         typer.Option("--rate", help="On the codec's own axis; the middle of its grid by default."),
@@ -31,7 +37,7 @@ def encode(
     chosen = coder.rate.points[len(coder.rate.points) // 2] if rate is None else rate
     reason = coder.rate.reason_against(chosen)
     if reason:
-        raise UserError(f"{coder.spec}: {reason}")
+        raise UserError(f"--rate: {coder.spec}: {reason}")
     if output.exists() and not force:
         raise UserError(f"{output}: is already there; --force replaces it")
     with images.pixels_allowed(max_pixels):

@@ -20,7 +20,7 @@ def merge(
     paths = [store_of(path) for path in stores]
     for path in paths:
         if not path.is_file():
-            raise UserError(f"{path}: there is no store here")
+            raise UserError(f"{path}: there is no store here; give the results folders of runs, or their stores")
     n_missing = 0
     with Store(out / "store.sqlite") as store:
         for path in paths:

@@ -9,15 +9,24 @@ from typing import Annotated, Optional
 
 import typer
 
+from icm_bench.cli import _complete
+
 # typer reads these annotations when the command is called, so they stay out of TYPE_CHECKING.
 Many = Optional[list[str]]  # noqa: UP045
+File = Optional[Path]  # noqa: UP045
 
 
 def run(
     context: typer.Context,
-    method: Annotated[Many, typer.Option(help="Codec spec, such as jpeg or vvc(preset='fast'); several.")] = None,
-    task: Annotated[Many, typer.Option(help="Task spec, such as coco; several.")] = None,
-    net: Annotated[Many, typer.Option(help="Net spec; several. Default: the task's own.")] = None,
+    sweep: Annotated[File, typer.Argument(help="A sweep file (TOML); flags replace its keys.")] = None,
+    method: Annotated[
+        Many,
+        typer.Option(help="Codec: jpeg, vvc(preset='fast'), ./mine.py; several.", autocompletion=_complete.methods),
+    ] = None,
+    task: Annotated[Many, typer.Option(help="Task, such as coco; several.", autocompletion=_complete.tasks)] = None,
+    net: Annotated[
+        Many, typer.Option(help="Net; several. Default: the task's own.", autocompletion=_complete.nets)
+    ] = None,
     rates: Annotated[str, typer.Option(help='Rates: "0,1,2" or "start:stop:step". Default: the codec\'s.')] = "",
     betas: Annotated[str, typer.Option(help="Trade-offs in 0 .. 1, written as --rates.")] = "",
     coded_scale: Annotated[str, typer.Option(help="Per cent of the side to code (VCM: 100,75,50,25); vvc.")] = "",
@@ -36,41 +45,37 @@ def run(
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     verify: Annotated[bool, typer.Option("--verify", help="Decode each stream again in another process.")] = False,
     reference: Annotated[bool, typer.Option(help="Measure the uncompressed line too.")] = True,
+    save: Annotated[File, typer.Option(help="Write what is asked for as a sweep file, and stop.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON on stdout.")] = False,
 ) -> None:
-    """Run codecs on tasks. Finished work is kept in OUT/store.sqlite: the same call goes on from there."""
-    from icm_bench import plan, rows, runner
-    from icm_bench.cli import _run_text
-    from icm_bench.engine import engine_of
-    from icm_bench.grid import optional_grid
-    from icm_bench.request import Request
-    from icm_bench.shard import WHOLE, parse_shard
+    """Run codecs on tasks, as flags or a sweep file say. Finished work is kept: the same call goes on from there."""
+    from icm_bench import own_files, rows
+    from icm_bench.cli import _asked, _run_text
+    from icm_bench.shard import WHOLE
     from icm_bench.store import Store
 
-    request = Request(
-        tuple(method or ()), tuple(task or ()), tuple(net or ()), tuple(weights or ()),
-        rates=optional_grid(rates, "--rates"), betas=optional_grid(betas, "--betas"),
-        aux_rates=optional_grid(aux_rates, "--aux-rates"), coded_scales=optional_grid(coded_scale, "--coded-scale"),
-        profile=profile, batch=batch, data=data or None, limit=limit or None, device=device, seed=seed,
-        reference="identity" if reference else None, verify=verify,
-    )  # fmt: skip
-    path, part = out / "store.sqlite", parse_shard(shard) if shard else WHOLE
+    asked = _asked.sweep_of(context, sweep)
+    if save is not None:
+        print(_asked.save(asked, save))
+        return
+    path, part, engines = Path(asked.out) / "store.sqlite", _asked.part(asked), _asked.engines(asked)
     with Store(None if dry_run and not path.is_file() else path) as store:
-        made = plan.build(request, store)
-        _run_text.data(made)
+        plans = _asked.plans(asked, store)
+        _run_text.data(plans)
         if dry_run:
-            _run_text.foretell(made, store, workers, part)
+            _run_text.foretell(plans, store, asked.workers, part)
             return
-        events = runner.run(made, store, engine_of(engine, workers, device, address), part)
-        failed = _run_text.follow(events, path, context.obj)
-        found = rows.rows(store, made)
+        own_files.remember(spec for one in asked.requests for spec in (*one.methods, *one.tasks, *one.nets))
+        failed = _run_text.follow(_asked.events(plans, store, engines, part), path, context.obj)
+        found = rows.rows(store, *plans)
     if as_json:
         json.dump(found, sys.stdout, indent=1)
         print()
     else:
         _run_text.tables(found)
         following = "plot" if part == WHOLE else "merge, with the stores of the other parts"
-        print(f"results: {path}; next: icm-bench {following}" + ("" if str(out) == "results" else f" --out {out}"))
+        where = "" if asked.out == "results" else f" --out {asked.out}"
+        print(f"results: {path}; next: icm-bench {following}{where}")
     if failed:
         raise typer.Exit(1)

@@ -8,11 +8,17 @@ from typing import Annotated
 
 import typer
 
+from icm_bench.cli import _complete
 from icm_bench.cli._train_text import Bar, configs
 
 
 def train(
-    config: Annotated[str, typer.Argument(help="A shipped config's name or a TOML file. None: list them.")] = "",
+    config: Annotated[
+        str,
+        typer.Argument(
+            help="A shipped config's name or a TOML file. None: list them.", autocompletion=_complete.configs
+        ),
+    ] = "",
     photos: Annotated[Path | None, typer.Option(help="Folder of photographs to learn from.")] = None,
     data: Annotated[Path | None, typer.Option(help="Root of the labelled data set; default: the mini set.")] = None,
     weights: Annotated[list[str] | None, typer.Option(help="NAME=FILE, weights of a network; several.")] = None,

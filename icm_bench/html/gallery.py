@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from icm_bench import records, registry
+from icm_bench import own_files, records, registry
 from icm_bench.bitstream import Bitstream
 from icm_bench.curves import beta_of, method_labels, short_spec
 from icm_bench.errors import CodecError, UserError
@@ -80,6 +80,7 @@ class Desk:
         rows = pd.concat(parts)
         self.rows = rows[rows["n_failed"].fillna(0) == 0]
         first = self.rows.iloc[0]
+        own_files.check(first["task_spec"])
         self.task: Task = registry.task(first["task_spec"])
         self.title = str(first["data"])
         self.labels = method_labels(rows)
@@ -219,6 +220,7 @@ class Desk:
             raise UserError("the stream is not in the store")
         spec = rows.iloc[0]["method"]
         if spec not in self._methods:
+            own_files.check(spec)
             named = registry.method(spec)
             if not self.programs and not set(named.program_parameters).isdisjoint(named.params):
                 raise UserError(f"{spec} names a program, which a results file may not start")
@@ -258,6 +260,7 @@ class Desk:
         """Label maps, which evidence does not keep: the net looks again, where its spec is enough to build it."""
         if spec not in self._nets:
             try:
+                own_files.check(spec)
                 net = self.task.net(spec)
                 net.setup()
                 self._nets[spec] = net

@@ -101,7 +101,7 @@ def _generate(home: Path, name: tuple[str, str], expected: str,
         found = writers.digest(dataset, split, part)
         if found != expected:
             raise UserError(f"mini set {dataset} {split} came out as {found[:12]}, expected {expected[:12]}: "
-                            "please report it with the processor and the versions of numpy and Pillow")
+                            "report it with the processor and the versions of numpy and Pillow")
         for piece in pieces:
             target = home / piece
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,6 +20,7 @@ from icm_bench.errors import BitstreamError
 from icm_bench.images import read_picture, write_png
 from icm_bench.method import Beta, Method
 from icm_bench.mutations import mutate
+from icm_bench.testing.limits import CHECK_S, limited
 from icm_bench.testing.pictures import textured_picture
 
 #: Bytes that the container may add to the payload of a one-layer stream.
@@ -58,6 +59,14 @@ class MethodTests:
     sizes: ClassVar[tuple[tuple[int, int], ...]] = ((64, 64), (1, 1), (17, 33), (129, 65))
     #: Mutated streams to decode.
     n_mutants: ClassVar[int] = 300
+
+    #: What a check may take.
+    seconds: ClassVar[float] = CHECK_S
+
+    @pytest.fixture(autouse=True)
+    def _in_time(self) -> Iterator[None]:
+        with limited(self.seconds):
+            yield
 
     @pytest.fixture
     def ready(self, method: Method) -> Method:

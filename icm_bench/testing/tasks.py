@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ import pytest
 
 from icm_bench import registry
 from icm_bench.task import Evidence, Net, Sample, Task
+from icm_bench.testing.limits import CHECK_S, limited
 
 
 class TaskTests:
@@ -19,6 +20,14 @@ class TaskTests:
 
     #: Pictures looked at.
     n_pictures: ClassVar[int] = 6
+
+    #: What a check may take.
+    seconds: ClassVar[float] = CHECK_S
+
+    @pytest.fixture(autouse=True)
+    def _in_time(self) -> Iterator[None]:
+        with limited(self.seconds):
+            yield
 
     @pytest.fixture
     def net(self, task: Task) -> Net | None:
@@ -47,6 +56,16 @@ class TaskTests:
         blind = _score(task, samples, task.predict(net, samples, grey))[task.main_metric]
         better = seen >= blind if task.higher_is_better else seen <= blind
         assert better, f"grey pictures score {blind:g} in {task.main_metric}, the undistorted ones {seen:g}"
+
+    def test_perfect_outputs_score_best(self, task: Task) -> None:
+        samples = task.samples()[: self.n_pictures]
+        outputs = [task.perfect(sample) for sample in samples]
+        if task.main_metric is None or any(output is None for output in outputs):
+            return
+        evidence = [task.evidence(*pair) for pair in zip(samples, outputs, strict=True)]
+        found, best = _score(task, samples, evidence)[task.main_metric], 100 if task.higher_is_better else 0
+        is_best = math.isclose(found, best, abs_tol=1e-6)
+        assert is_best, f"perfect outputs score {found:g} in {task.main_metric}, not {best}"
 
     def test_evidence_survives_json(self, task: Task, net: Net | None) -> None:
         if net is None:

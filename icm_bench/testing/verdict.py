@@ -11,6 +11,7 @@ from icm_bench import registry
 from icm_bench.errors import UserError
 from icm_bench.spec import parse_spec
 from icm_bench.temporary import private_folder
+from icm_bench.testing.limits import CHECK_S, TooLong, limited
 from icm_bench.testing.methods import MethodTests
 from icm_bench.testing.tasks import TaskTests, first_net
 
@@ -33,6 +34,7 @@ def kind_of(spec: str) -> str:
         try:
             registry.load("task", name)
         except UserError:
+            registry.load("method", name)  # a file that holds neither, or cannot be imported, is told here
             return "method"
         return "task"
     known = {kind: registry.names(kind) for kind in ("method", "task")}
@@ -40,23 +42,40 @@ def kind_of(spec: str) -> str:
         if name in names:
             return kind
     everything = [*known["method"], *known["task"]]
-    raise UserError(f"there is no method or task {name!r}{registry.suggest(name, everything)}")
+    raise UserError(f"unknown method or task {name!r}{registry.suggest(name, everything)}")
 
 
-def checks(spec: str) -> Iterator[Check]:
-    """Run the kit on a plug-in. Raises UserError when it cannot be loaded or set up."""
+def checks(spec: str, seconds: float = CHECK_S) -> Iterator[Check]:
+    """Run the kit on a plug-in; the first check that takes more seconds is the last. Raises UserError when the
+    plug-in cannot be loaded or set up.
+    """
     tests: Any
     fixtures: dict[str, Any]
+    try:
+        with limited(seconds, ends_process=True):
+            tests, fixtures = _made(spec)
+    except TooLong as late:
+        raise UserError(f"{spec} cannot be set up: {late}") from late
+    for name in [name for name in vars(type(tests)) if name.startswith("test_")]:
+        told = name.removeprefix("test_").replace("_", " ")
+        try:
+            with limited(seconds, ends_process=True):
+                fault = _fault(getattr(tests, name), fixtures)
+        except TooLong as late:
+            yield Check(told, f"{late}; the checks after it are left out")
+            return
+        yield Check(told, fault)
+
+
+def _made(spec: str) -> tuple[Any, dict[str, Any]]:
+    """The kit for a plug-in, and the fixtures that it needs."""
     if kind_of(spec) == "method":
         method = registry.method(spec)
         method.setup()
-        tests, fixtures = MethodTests(), {"ready": method}
-    else:
-        task = registry.task(spec)
-        task.samples()  # a task without its data cannot be tested
-        tests, fixtures = TaskTests(), {"task": task, "net": first_net(task)}
-    for name in [name for name in vars(type(tests)) if name.startswith("test_")]:
-        yield Check(name.removeprefix("test_").replace("_", " "), _fault(getattr(tests, name), fixtures))
+        return MethodTests(), {"ready": method}
+    task = registry.task(spec)
+    task.samples()  # a task without its data cannot be tested
+    return TaskTests(), {"task": task, "net": first_net(task)}
 
 
 def _fault(test: Any, fixtures: dict[str, Any]) -> str:

@@ -156,7 +156,7 @@ def test_a_codec_without_beta_takes_none(world, picture, tmp_path, capsys):
     path = tmp_path / "j.icm"
     call(["encode", picture, "-o", path, "--method", "jpeg"], capsys)
     status, _, err = call(["decode", path, "-o", tmp_path / "x.png", "--beta", "0.5"], capsys)
-    assert status == 2 and "jpeg has no beta" in err
+    assert status == 2 and "jpeg has no trade-off beta" in err
 
 
 def test_a_folder_that_is_not_there(world, picture, tmp_path, capsys):

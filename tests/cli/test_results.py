@@ -59,12 +59,12 @@ def test_filters_and_formats_of_plots(done, capsys, tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["table", "--format", "xml"], "unknown format 'xml': known are terminal, markdown"),
+        (["table", "--format", "xml"], "unknown format 'xml': known are csv, json, latex, markdown, terminal"),
         (["table", "--method", "bpg"], "no results for method 'bpg': there are identity, quant"),
         (["table", "--anchor", "bpg"], "no curve 'bpg' here: there are quant"),
         (["table", "--anchor", "quant"], "say which one of quant@0, quant@1"),
         (["table", "--bd", "spline"], "unknown interpolation 'spline'"),
-        (["plot", "--format", "gif"], "unknown format 'gif': known are png, svg, pdf"),
+        (["plot", "--format", "gif"], "unknown format 'gif': known are pdf, png, svg"),
         (["plot", "--beta", "0.3"], "no results at beta 0.3: there are 0, 1"),
         (["plot", "--width", "wide"], "known are single, double"),
     ],

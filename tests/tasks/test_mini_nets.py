@@ -390,10 +390,10 @@ def test_a_backbone_can_be_the_start(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('net = "mini-resnet"', "missing steps, batch, lr"),
+        ('net = "mini-resnet"', "steps, batch, lr must be given"),
         ('net = "mini-resnt"\nsteps = 1\nbatch = 1\nlr = 1.0', "did you mean 'mini-resnet'"),
         ('net = "mini-resnet"\nstep = 1', "unknown key 'step': did you mean 'steps'"),
-        ("net = ", "not a readable TOML file"),
+        ("net = ", ":2: not TOML: Invalid value"),
     ],
 )
 def test_wrong_configs_are_named(tmp_path: Path, text: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:

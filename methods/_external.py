@@ -67,17 +67,17 @@ class Program(ABC):
             raise CodecError(f"{shlex.join(command)}\nended well and wrote no stream")
         return coded
 
-    def decode(self, data: bytes, largest: tuple[int, int], timeout_s: float | None = None) -> bytes:
+    def decode(self, data: bytes, largest: tuple[int, int], cpu_s: float | None = None) -> bytes:
         """Raw planes of the picture in the stream, to be checked for their size. Raises CodecError.
 
-        largest: (width, height) that no decoded picture may exceed, of 3 bytes a pixel; timeout_s: seconds for this
-        stream, where it is to have fewer than the method allows.
+        largest: (width, height) that no decoded picture may exceed, of 3 bytes a pixel; cpu_s: seconds of processor
+        time for this stream, where it is to have fewer than the method allows.
         """
         with private_folder() as folder:
             stream, target = folder / "stream.bin", folder / "target.raw"
             stream.write_bytes(data)
             command = self.decode_command(str(stream), str(target), largest)
-            run(command, decoding_limits(min(self.timeout_s, timeout_s or self.timeout_s), largest))
+            run(command, replace(decoding_limits(self.timeout_s, largest), cpu_s=cpu_s))
             if not target.exists():
                 return b""
             with target.open("rb") as planes:

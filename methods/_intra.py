@@ -56,10 +56,10 @@ class ExternalCodec(Method):
         sweep()
         return self.locate()
 
-    def decoded(self, data: bytes, largest: tuple[int, int], timeout_s: float | None = None) -> bytes:
+    def decoded(self, data: bytes, largest: tuple[int, int], cpu_s: float | None = None) -> bytes:
         """Raw planes of a stream, see ``Program.decode``. Raises DecoderFailed."""
         try:
-            return self._programs.decode(data, largest, timeout_s)
+            return self._programs.decode(data, largest, cpu_s)
         except CodecError as error:
             raise DecoderFailed(str(error)) from error
 

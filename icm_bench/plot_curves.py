@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from icm_bench import plot_labels, plot_style
 from icm_bench.curves import IMPORTED, Group, Series, beta_label, series, short_spec
 from icm_bench.errors import UserError
+from icm_bench.pareto import fronts
 from icm_bench.plot_labels import Name
 from icm_bench.selection import BOUNDS, BPP_INPUT, lossless
 
@@ -37,7 +38,8 @@ class Look:
 
     width: "single" or "double" column; beta: the one to draw in full, None for both ends of the axis; anchor: the
     curve that differences are taken against; style: a .mplstyle file of matplotlib's settings on top of ours; mixed:
-    draw what does not share an axis all the same, with a mark that says so.
+    draw what does not share an axis all the same, with a mark that says so; pareto: the scales of a codec make one
+    curve, of which only the points on its front are drawn.
     """
 
     width: str = "single"
@@ -45,6 +47,7 @@ class Look:
     anchor: str | None = None
     style: Path | None = None
     mixed: bool = False
+    pareto: bool = False
 
 
 @dataclass
@@ -80,7 +83,8 @@ class _Drawn:
 
 def against_rate(group: Group, column: str, looks: Looks, look: Look) -> Figure | None:
     """A column against bits per pixel; None when no coded point has it."""
-    every = [one for one in (_with(one, column) for one in series(group.rows)) if len(one.rows)]
+    held = fronts(group, column) if look.pareto else series(group.rows)
+    every = [one for one in (_with(one, column) for one in held) if len(one.rows)]
     if not every:
         return None
     figure, axes = plot_style.new_figure(look.width)
@@ -91,6 +95,8 @@ def against_rate(group: Group, column: str, looks: Looks, look: Look) -> Figure 
     for curves in families:
         _family(drawn, curves, column, looks[curves[0].method], look)
     _roomy(axes)
+    if look.pareto:
+        drawn.sign("Pareto fronts over rate and scale", linestyle="")
     if column != "psnr_mean":
         _uncompressed_line(drawn, group, column)
     axes.set_ylabel(axis_name(column))

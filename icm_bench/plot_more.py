@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from icm_bench import bdrate, plot_style
 from icm_bench.curves import Group, beta_label, beta_of, find_series, series, short_spec
 from icm_bench.errors import UserError
+from icm_bench.pareto import fronts
 from icm_bench.plot_curves import Look, Looks, axis_name, draw_names, subtitle
 from icm_bench.plot_labels import Name
 from icm_bench.selection import lossless
@@ -56,7 +57,7 @@ def difference(group: Group, column: str, looks: Looks, look: Look) -> Figure | 
 
     Source: C. Herglotz et al., "The Bjøntegaard Bible" (2023), relative curve difference.
     """
-    every = series(group.rows[group.rows[column].notna()])
+    every = fronts(group, column) if look.pareto else series(group.rows[group.rows[column].notna()])
     try:
         anchor = find_series(every, str(look.anchor))
     except UserError:

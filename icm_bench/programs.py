@@ -32,6 +32,17 @@ _BACKENDS: dict[str, dict[str, str]] = {
     "detectron2": {"detectron2": "detectron2"},
 }  # fmt: skip
 
+#: Codecs inside of ffmpeg that methods use; VVC is the anchor of the main job.
+_FFMPEG_CODECS = (
+    ("encoder", "libvvenc", True),
+    ("decoder", "vvc", True),
+    ("encoder", "libx265", False),
+    ("decoder", "hevc", False),
+    ("encoder", "libaom-av1", False),
+    ("decoder", "libdav1d", False),
+    ("encoder", "libjxl", False),
+    ("decoder", "libjxl", False),
+)
 #: Programs that are used when they are there: name, what it is, how to get it.
 _PROGRAMS = (
     (
@@ -83,6 +94,7 @@ def checks() -> Iterator[Check]:
     yield from backends()
     yield from extras()
     yield from ffmpeg()
+    yield from pillow_formats()
     for name, what, fix in _PROGRAMS:
         yield Check("programs", f"{name} ({what})", shutil.which(name), False, fix)
     yield from real_data()
@@ -156,7 +168,7 @@ def extras() -> Iterator[Check]:
 
 
 def ffmpeg() -> Iterator[Check]:
-    """The ffmpeg of imageio-ffmpeg (or of the system), with an encoder and a decoder for VVC."""
+    """The ffmpeg of imageio-ffmpeg (or of the system), with the encoders and decoders that methods use."""
     fix = "pip install -U imageio-ffmpeg"
     try:
         from imageio_ffmpeg import get_ffmpeg_exe
@@ -169,9 +181,18 @@ def ffmpeg() -> Iterator[Check]:
         return
     first = _output(path, "-version").partition("\n")[0]
     yield Check("programs", "ffmpeg", " ".join(first.split()[:3]) or None, True, fix)
-    for kind, codec in (("encoder", "libvvenc"), ("decoder", "vvc")):
-        known = "VVC" in _output(path, "-hide_banner", "-h", f"{kind}={codec}")
-        yield Check("programs", f"ffmpeg {kind} {codec}", "yes" if known else None, True, fix)
+    for kind, codec, needed in _FFMPEG_CODECS:
+        known = f"{kind.title()} {codec} [" in _output(path, "-hide_banner", "-h", f"{kind}={codec}")
+        yield Check("programs", f"ffmpeg {kind} {codec}", "yes" if known else None, needed, fix)
+
+
+def pillow_formats() -> Iterator[Check]:
+    """Pillow's picture formats beside those that every Pillow has."""
+    from PIL import features
+
+    for name in ("webp", "avif"):
+        found = features.version(name) if features.check(name) else None
+        yield Check("programs", f"Pillow {name}", found, False, "pip install -U 'pillow>=11.3'")
 
 
 def mini_data() -> Iterator[Check]:

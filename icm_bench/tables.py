@@ -24,6 +24,7 @@ from icm_bench.curves import (
     short_spec,
 )
 from icm_bench.errors import UserError
+from icm_bench.pareto import joined, on_fronts
 from icm_bench.selection import BOUNDS, lossless
 
 if TYPE_CHECKING:
@@ -75,9 +76,11 @@ def build(
     anchor: str | None = None,
     options: bdrate.Options | None = None,
     sampler: Sampler | None = None,
+    pareto: bool = False,
 ) -> list[Table]:
     """One table per task, net and data set. anchor: ``METHOD``, ``METHOD@BETA`` or a pattern whose curves are
-    pooled. sampler: of the rows' store, for the intervals of BD values.
+    pooled. sampler: of the rows' store, for the intervals of BD values. pareto: the scales of a codec make one curve,
+    and only points on fronts in the main metric are shown (BD values in PSNR are of the fronts in PSNR).
 
     Raises UserError for an anchor that no group holds, and for curves that do not share an axis with it.
     """
@@ -89,22 +92,26 @@ def build(
         if anchor is not None:
             one_axis(group.rows, f"{group.data}: BD values")
             try:
-                comparisons = tuple(compare(group, anchor, options or bdrate.Options(), sampler))
+                every = joined(series(group.rows)) if pareto else series(group.rows)
+                comparisons = tuple(compare(group, every, anchor, options or bdrate.Options(), sampler))
                 held = anchor
             except UserError as error:
                 refusals.append(str(error))
         notes = _notes(group, comparisons)
-        made.append(Table(group, _points(group), _models(group), held, comparisons, notes))
+        points = _points(on_fronts(group) if pareto else group)
+        if pareto and len(points) < len(group.rows):
+            shown = f"{len(points)} of {len(group.rows)} points are shown"
+            notes = (*notes, f"Pareto fronts over rate and scale: {shown}")
+        made.append(Table(group, points, _models(group), held, comparisons, notes))
     if anchor is not None and len(refusals) == len(made):
         raise UserError(refusals[0] if refusals else f"no results to compare with {anchor!r}")
     return made
 
 
 def compare(
-    group: Group, anchor: str, options: bdrate.Options, sampler: Sampler | None = None
+    group: Group, every: list[Series], anchor: str, options: bdrate.Options, sampler: Sampler | None = None
 ) -> list[Comparison]:
-    """BD values of every other curve of a group against the anchor, for the main metric and for PSNR."""
-    every = series(group.rows)
+    """BD values of every other of a group's curves against the anchor, for the main metric and for PSNR."""
     base = find_series(every, anchor)
     columns = [name for name in (group.main_metric, "psnr_mean") if name]
     made = []

@@ -37,12 +37,14 @@ _TAIL_BYTES = 4096
 class Limits:
     """What one call of a program may take: seconds, bytes of any one file, bytes of address space; None: no limit.
 
-    Where the platform has no such limits only the seconds hold.
+    cpu_s: seconds of processor time, rounded up, which do not pass faster on a busy machine; None: a little more than
+    timeout_s. Where the platform has no such limits only the seconds hold.
     """
 
     timeout_s: float
     file_bytes: int | None = None
     memory_bytes: int | None = None
+    cpu_s: float | None = None
 
 
 def run(command: Sequence[str], limits: Limits, *, data: bytes | None = None, asking: bool = False) -> bytes:
@@ -76,7 +78,7 @@ def run(command: Sequence[str], limits: Limits, *, data: bytes | None = None, as
             _kill(process)
             raise
         if process.returncode != 0 and not asking:
-            raise CodecError(_message(command, _ending(process.returncode), errors, output))
+            raise CodecError(_message(command, _ending(process.returncode, limits), errors, output))
         return output
 
 
@@ -92,7 +94,8 @@ def _before(limits: Limits) -> Callable[[], None] | None:
     """What the new process does before it becomes the program; nothing that takes a lock."""
     if resource is None:
         return None
-    bounds = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_CPU, ceil(limits.timeout_s) + 1)]
+    cpu_s = ceil(limits.timeout_s) + 1 if limits.cpu_s is None else ceil(limits.cpu_s)
+    bounds = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_CPU, cpu_s)]
     wanted = ((resource.RLIMIT_FSIZE, limits.file_bytes), (resource.RLIMIT_AS, limits.memory_bytes))
     bounds += [(kind, value) for kind, value in wanted if value is not None]
     tie = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
@@ -122,9 +125,12 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _ending(status: int) -> str:
+def _ending(status: int, limits: Limits) -> str:
     if status >= 0:
         return f"ended with status {status}"
+    # What reaches its bound of processor time is killed by either; so is what the system has no memory for.
+    if limits.cpu_s is not None and -status in (signal.SIGKILL, signal.SIGXCPU):
+        return f"was stopped, by its bound of {ceil(limits.cpu_s)} s of processor time if by nobody else"
     with suppress(ValueError):
         return f"was killed by {signal.Signals(-status).name}"
     return f"was killed by signal {-status}"

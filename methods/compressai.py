@@ -29,20 +29,35 @@ if TYPE_CHECKING:
 STRIDE = 64
 #: Symbols in one string for each 64x64 pixels, more than any model of the zoo has (16 x 320).
 _MOST_SYMBOLS = 2**13
+#: Gains of the zoo's models of variable rate.
+_GAINS = 8
 
 
 @dataclass(frozen=True)
 class CompressAI(Method):
-    """model: a name of CompressAI's zoo ("mbt2018-mean"); quality: the label of the rate point; weights: a file with
-    the state dict as CompressAI trains it; "" downloads the zoo's own.
+    """model: any name of CompressAI's zoo ("mbt2018-mean"); quality: the label of the rate point; weights: a file
+    with the state dict as CompressAI trains it; "" downloads the zoo's own.
+
+    The models of variable rate ("mbt2018-mean-vbr") hold eight gains: their rate axis is the gain's number, 0 to 7.
+    Those with a context model ("mbt2018", "cheng2020-...") code one place of the latent after another, slowly.
     """
 
     model: str = "mbt2018-mean"
     quality: int = 3
     weights: str = ""
 
+    def __post_init__(self) -> None:
+        if self._variable and self.quality != type(self).quality:
+            raise ValueError(f"{self.model} has all its rates in one checkpoint: give no quality, choose by --rates")
+
+    @property
+    def _variable(self) -> bool:
+        return self.model.endswith("-vbr")
+
     @property
     def rate(self) -> RateAxis:  # type: ignore[override]
+        if self._variable:
+            return RateAxis("gain", tuple(map(float, range(_GAINS))), "up", 0, _GAINS - 1)
         return RateAxis("quality", (float(self.quality),), "none", self.quality, self.quality)
 
     @cached_property
@@ -66,8 +81,7 @@ class CompressAI(Method):
             raise UserError(f"compressai: unknown model {self.model!r}{suggest(self.model, zoo.image_models)}")
         try:
             if self.weights:
-                state = zoo.load_state_dict(load_state(Path(self.weights).expanduser()))
-                net: torch.nn.Module = zoo.image.model_architectures[self.model].from_state_dict(state)
+                net = self._from_state(zoo.load_state_dict(load_state(Path(self.weights).expanduser())))
             else:
                 net = zoo.image_models[self.model](quality=self.quality, metric="mse", pretrained=True)
         except (RuntimeError, KeyError, ValueError, OSError) as error:
@@ -75,6 +89,26 @@ class CompressAI(Method):
             raise UserError(f"{self.spec}: its weights do not fit or cannot be had ({reason})") from error
         net.update()  # type: ignore[operator]
         return net.eval()
+
+    def _from_state(self, state: dict[str, Any]) -> torch.nn.Module:
+        from compressai import zoo
+        from compressai.models.google import FactorizedPriorReLU
+
+        known = {**zoo.image.model_architectures, **zoo.image_vbr.model_architectures}
+        made = known.get(self.model, FactorizedPriorReLU)  # the only one of the zoo that its tables leave out
+        gained = {"vr_entbttlnck": True} if any(key.startswith("gayn2zqstep") for key in state) else {}
+        net: torch.nn.Module = made.from_state_dict(state, **gained)
+        return net
+
+    def _gain(self, rate: float) -> dict[str, int]:
+        """What the models of variable rate are told of it; tables that depend on it are made anew."""
+        if not self._variable:
+            return {}
+        gain = int(rate)
+        if getattr(self.net, "vr_entbttlnck", False) and self.__dict__.get("_tables_of") != (self.net, gain):
+            self.net.update(force=True, scale=self.net.Gain[gain].detach().abs())
+            self.__dict__["_tables_of"] = (self.net, gain)
+        return {"s": gain}
 
     @property
     def net(self) -> Any:
@@ -88,9 +122,12 @@ class CompressAI(Method):
 
         from icm_bench.methods._networks import pad_to
 
+        if reason := self.rate.reason_against(rate):
+            raise UserError(reason)
         with torch.inference_mode():
             x = torch.from_numpy(image.copy()).to(self.__dict__.get("_device", "cpu"))
-            made = self.net.compress(pad_to(x.permute(2, 0, 1)[None].float() / 255, STRIDE))
+            padded = pad_to(x.permute(2, 0, 1)[None].float() / 255, STRIDE)
+            made = self.net.compress(padded, **self._gain(rate))
         layer = pack([int(side) for side in made["shape"]], [strings[0] for strings in made["strings"]])
         return Bitstream.of(self, (image.shape[0], image.shape[1]), rate, {"main": layer})
 
@@ -100,6 +137,8 @@ class CompressAI(Method):
         from icm_bench.methods._codec import quantise_picture
         from icm_bench.methods._entropy import guard
 
+        if reason := self.rate.reason_against(bitstream.rate):
+            raise BitstreamError(f"the stream declares a rate of another codec: {reason}")
         shape, strings = unpack(bitstream.layer("main"))
         coarse = [-(-side // STRIDE) for side in (bitstream.height, bitstream.width)]
         if shape not in ([side * finer for side in coarse] for finer in (1, 2, 4, 8)):
@@ -108,7 +147,8 @@ class CompressAI(Method):
         strings = [guard(one, n_symbols, n_symbols) for one in strings]
         try:
             with torch.inference_mode():
-                x = self.net.decompress([[one] for one in strings], shape)["x_hat"][0]
+                made = self.net.decompress([[one] for one in strings], shape, **self._gain(bitstream.rate))
+                x = made["x_hat"][0]
         except (RuntimeError, ValueError, IndexError, AssertionError) as error:
             raise BitstreamError(f"the stream cannot be decoded ({error})") from error
         if x.shape[-2] < bitstream.height or x.shape[-1] < bitstream.width:

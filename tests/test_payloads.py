@@ -21,7 +21,7 @@ def saved(kind: str, **options: object) -> bytes:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "AVIF"])
 def test_plain_files_are_decoded(kind: str) -> None:
     data = saved(kind)
     with Image.open(io.BytesIO(data)) as opened:
@@ -48,6 +48,60 @@ def test_files_with_more_than_a_picture_are_refused() -> None:
                 decode_payload(data, "PNG" if data[:2] == b"\x89P" else "JPEG", (40, 56))
 
 
+def transparent(kind: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(PICTURE).convert("RGBA").rotate(9).save(out, kind, **options)
+    return out.getvalue()
+
+
+def animated(kind: str) -> bytes:
+    frames = [Image.fromarray(picture) for picture in (PICTURE, 255 - PICTURE)]
+    out = io.BytesIO()
+    frames[0].save(out, kind, save_all=True, append_images=frames[1:])
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "AVIF"])
+def test_modern_files_with_more_than_a_picture_are_refused(kind: str) -> None:
+    plain, exif = saved(kind), Image.Exif()
+    exif[270] = "hello"
+    for data in (transparent(kind), animated(kind), saved(kind, exif=exif.tobytes()), plain + b"more"):
+        with pytest.raises(BitstreamError, match=r"is cut, or (not lossy, or )?holds more than a picture"):
+            decode_payload(data, kind, (40, 56))
+    with pytest.raises(BitstreamError, match="not lossy"):
+        decode_payload(saved("WEBP", lossless=True), "WEBP", (40, 56))
+
+
+def test_sizes_inside_of_modern_files_are_those_declared() -> None:
+    webp, avif = bytearray(saved("WEBP")), bytearray(saved("AVIF"))
+    webp[26:30] = struct.pack("<HH", 56, 41)
+    with pytest.raises(BitstreamError, match="declares 56x40 RGB, its WEBP is 56x41"):
+        decode_payload(bytes(webp), "WEBP", (40, 56))
+    at = avif.index(b"ispe") + 8
+    avif[at : at + 8] = struct.pack(">II", 57, 40)
+    with pytest.raises(BitstreamError, match="its AVIF is 57x40"):
+        decode_payload(bytes(avif), "AVIF", (40, 56))
+    with pytest.raises(BitstreamError, match="declares 57x40 RGB, its AV1 is 56x40"):
+        decode_payload(bytes(avif), "AVIF", (40, 57))
+
+
+def test_an_avif_whose_item_lies_elsewhere_is_refused() -> None:
+    """Pieces of an item may overlap, so that a small file could stand for a large one."""
+    avif = bytearray(saved("AVIF"))
+    at = avif.index(b"iloc") + 18
+    for place, n_bytes in ((0, len(avif)), (len(avif) - 8, 8)):
+        avif[at : at + 8] = struct.pack(">II", place, n_bytes)
+        with pytest.raises(BitstreamError, match="holds more than a picture"):
+            decode_payload(bytes(avif), "AVIF", (40, 56))
+
+
+def test_an_av1_length_without_end_is_refused() -> None:
+    avif = saved("AVIF")
+    at = avif.index(b"mdat") + 4
+    with pytest.raises(BitstreamError, match="more than eight bytes"):
+        decode_payload(avif[: at + 1] + b"\xff" * (len(avif) - at - 1), "AVIF", (40, 56))
+
+
 def grey(kind: str) -> bytes:
     out = io.BytesIO()
     Image.fromarray(PICTURE).convert("L").save(out, kind)
@@ -71,7 +125,7 @@ def test_files_too_short_for_their_picture_are_refused_by_their_headers() -> Non
             decode_payload(data, kind, (side, side))
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "AVIF"])
 def test_every_cut_is_a_bitstream_error(kind: str) -> None:
     data = saved(kind)
     for end in range(0, len(data), 7):

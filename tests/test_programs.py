@@ -74,6 +74,22 @@ def test_ffmpeg_can_code_and_decode_vvc():
     assert found["ffmpeg encoder libvvenc"].found and found["ffmpeg decoder vvc"].found
 
 
+def test_what_the_other_anchors_need_is_looked_for():
+    found = by_name([*programs.ffmpeg(), *programs.pillow_formats()])
+    for name in ("libx265", "libaom-av1", "libjxl"):
+        assert found[f"ffmpeg encoder {name}"].found and not found[f"ffmpeg encoder {name}"].needed
+    assert {"ffmpeg decoder hevc", "ffmpeg decoder libdav1d", "ffmpeg decoder libjxl"} <= set(found)
+    assert found["Pillow webp"].found and found["Pillow avif"].found
+
+
+def test_a_pillow_without_a_format_comes_with_the_fix(monkeypatch):
+    from PIL import features
+
+    monkeypatch.setattr(features, "check", lambda name: False)
+    found = list(programs.pillow_formats())
+    assert all(check.found is None and check.is_well and check.fix.startswith("pip install") for check in found)
+
+
 def test_a_broken_ffmpeg_is_missing(monkeypatch, tmp_path):
     import imageio_ffmpeg
 
@@ -81,7 +97,9 @@ def test_a_broken_ffmpeg_is_missing(monkeypatch, tmp_path):
     script.write_text("#!/bin/sh\nexit 1\n")
     script.chmod(0o755)
     monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", lambda: str(script))
-    assert all(check.found is None and check.needed and check.fix for check in programs.ffmpeg())
+    found = list(programs.ffmpeg())
+    assert all(check.found is None and check.fix for check in found)
+    assert {"ffmpeg", "ffmpeg encoder libvvenc", "ffmpeg decoder vvc"} == {one.name for one in found if one.needed}
 
 
 def test_weights_must_be_as_long_as_they_say(tmp_path):

@@ -40,6 +40,9 @@ Profile = Annotated[str | None, typer.Option("--profile", help="Only rows measur
 With = Annotated[
     list[Path] | None, typer.Option("--with", help="Text table whose curves are shown too (may be repeated).")
 ]
+Pareto = Annotated[
+    bool, typer.Option("--pareto", help="Only points on the front over rates and scales, the scales as one curve.")
+]
 RateKind = Annotated[str | None, typer.Option("--rate-kind", help="Only rows with real or estimated bits.")]
 
 

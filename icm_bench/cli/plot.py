@@ -32,6 +32,7 @@ def plot(
     profile: _results.Profile = None,
     rate_kind: _results.RateKind = None,
     also: _results.With = None,
+    pareto: _results.Pareto = False,
     mixed: Annotated[bool, typer.Option("--mixed", help="Draw mixed rates, with a visible mark.")] = False,
     resamples: _results.Resamples = 1000,
 ) -> None:
@@ -47,7 +48,7 @@ def plot(
     chosen = _results.chosen(task, net, method, profile, rate_kind)
     rows = selection.select(_results.joined(out, also), chosen)
     folder = into or (out if out.is_dir() else out.parent) / "plots"
-    look = plots.Look(width, beta, anchor, style, mixed)
+    look = plots.Look(width, beta, anchor, style, mixed, pareto)
     with _results.sampler(out, resamples) as sampler:
         bits = sampler.bits(rows) if sampler is not None and "histogram" in kinds else {}
         drawn = plots.draw(_results.bounded(rows, sampler), look, kinds, bits)

@@ -28,6 +28,7 @@ def table(
     profile: _results.Profile = None,
     rate_kind: _results.RateKind = None,
     also: _results.With = None,
+    pareto: _results.Pareto = False,
     resamples: _results.Resamples = 1000,
 ) -> None:
     """Print results as tables, with BD values against an anchor.
@@ -41,7 +42,7 @@ def table(
     chosen = _results.chosen(task, net, method, profile, rate_kind)
     rows = selection.select(_results.joined(out, also), chosen)
     with _results.sampler(out, resamples) as sampler:
-        made = tables.build(_results.bounded(rows, sampler), anchor, options, sampler)
+        made = tables.build(_results.bounded(rows, sampler), anchor, options, sampler, pareto)
     if format == "terminal":
         from rich.console import Console
 

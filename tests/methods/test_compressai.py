@@ -5,9 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from compressai.models import FactorizedPrior, JointAutoregressiveHierarchicalPriors, MeanScaleHyperprior
+from compressai.models import FactorizedPrior, MeanScaleHyperprior
+from compressai.models.google import FactorizedPriorReLU
+from compressai.zoo import image, image_models, image_vbr
 
 from icm_bench import registry
+from icm_bench.bitstream import Bitstream
 from icm_bench.errors import BitstreamError, UserError
 from icm_bench.method import Method
 from icm_bench.methods._packed import pack, unpack
@@ -44,17 +47,57 @@ class TestCompressAI(MethodTests):
         super().test_container_holds_what_the_decoder_needs(ready)
 
 
-@pytest.mark.parametrize(
-    ("model", "cls"),
-    [("bmshj2018-factorized", FactorizedPrior), ("mbt2018", JointAutoregressiveHierarchicalPriors)],
-)
-def test_other_models_load_too(tmp_path: Path, model: str, cls: type) -> None:
-    path = saved(tmp_path, build(cls))
-    made = registry.method(f"compressai(model={model!r}, weights={str(path)!r})")
-    picture = textured_picture(30, 40)
-    (decoded,) = made.decode(made.encode(picture, 3), [None])
-    assert decoded.shape == picture.shape and decoded.std() > 0
+KNOWN = {
+    **image.model_architectures,
+    **image_vbr.model_architectures,
+    "bmshj2018-factorized-relu": FactorizedPriorReLU,
+}
+
+
+@pytest.mark.parametrize("model", sorted(image_models))
+def test_the_whole_zoo_codes_and_decodes(tmp_path: Path, model: str) -> None:
+    torch.manual_seed(3)
+    net = KNOWN[model](*((8,) if "cheng" in model else (8, 12)))
+    made = registry.method(f"compressai(model={model!r}, weights={str(saved(tmp_path, net))!r})")
+    picture = textured_picture(64, 64)
+    for rate in {made.rate.points[0], made.rate.points[-1]}:
+        (decoded,) = made.decode(Bitstream.from_bytes(made.encode(picture, rate).to_bytes()), [None])
+        assert decoded.shape == picture.shape and decoded.std() > 0
     assert made.footprint().checkpoints == 1
+    assert len(made.rate.points) == (8 if model.endswith("-vbr") else 1)
+
+
+@pytest.mark.parametrize("model", ["bmshj2018-hyperprior-vbr", "mbt2018-mean-vbr"])
+def test_tables_follow_the_gain_where_the_bottleneck_varies_too(tmp_path: Path, model: str) -> None:
+    """Any order of rates gives the same bytes, and a decoder that has seen no other rate reads them."""
+    torch.manual_seed(3)
+    net = KNOWN[model](8, 12, vr_entbttlnck=True)
+    with torch.no_grad():
+        net.g_a[-1].weight *= 60
+        net.h_a[-1].weight *= 300
+    path = tmp_path / "checkpoint.pth.tar"
+    torch.save({"state_dict": net.state_dict()}, path)
+    spec, picture = f"compressai(model={model!r}, weights={str(path)!r})", textured_picture(64, 64)
+    one = registry.method(spec)
+    streams = {gain: one.encode(picture, gain) for gain in (7, 0, 7, 3)}
+    sizes = [len(streams[gain].to_bytes()) for gain in (0, 3, 7)]
+    assert sizes == sorted(set(sizes))
+    for gain, stream in streams.items():
+        fresh = registry.method(spec)
+        assert fresh.encode(picture, gain) == stream
+        assert np.array_equal(next(registry.method(spec).decode(stream, [None])), next(one.decode(stream, [None])))
+
+
+def test_rates_that_no_model_has_are_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, KNOWN["mbt2018-mean-vbr"](8, 12))
+    made = registry.method(f"compressai(model='mbt2018-mean-vbr', weights={str(path)!r})")
+    with pytest.raises(UserError, match="gain 8 is outside"):
+        made.encode(textured_picture(30, 40), 8)
+    stream = made.encode(textured_picture(30, 40), 7)
+    with pytest.raises(BitstreamError, match="gain 9 is outside"):
+        next(made.decode(Bitstream.of(made, (30, 40), 9, dict(stream.layers)), [None]))
+    with pytest.raises(UserError, match="give no quality"):
+        registry.method("compressai(model='mbt2018-vbr', quality=5)")
 
 
 def test_a_picture_of_nan_is_an_error_and_not_black(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from icm_bench import metrics, registry
 from icm_bench.bitstream import Bitstream
 from icm_bench.errors import BitstreamError, CodecError, UserError
 from icm_bench.method import Method
-from icm_bench.methods import _colour, _process, vvc
+from icm_bench.methods import _colour, _intra, _process, vvc
 from icm_bench.testing import MethodTests, textured_picture
 
 
@@ -65,14 +65,14 @@ def test_odd_and_tiny_sizes(method: Method, size: tuple[int, int]) -> None:
 def test_scales_follow_the_common_test_conditions(
     size: tuple[int, int], scale: int, coded: tuple[int, int]
 ) -> None:
-    assert vvc.coded_size(size, scale) == coded
+    assert _intra.padded_size(size, scale, 16) == coded
 
 
 def test_smaller_scales_cost_less_and_decode_without_being_told() -> None:
     picture = textured_picture(130, 97)
     plain = registry.method('vvc(preset="faster")')
     sizes = []
-    for scale in vvc.SCALES:
+    for scale in _intra.SCALES:
         stream = registry.method(f'vvc(preset="faster", scale={scale})').encode(picture, 32)
         sizes.append(len(stream.to_bytes()))
         decoded = next(plain.decode(stream, [None]))
@@ -84,12 +84,12 @@ def test_smaller_scales_cost_less_and_decode_without_being_told() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 2000), (3, 5), (17, 33), (40, 16), (255, 256)])
 def test_every_scale_is_known_from_the_coded_size(size: tuple[int, int]) -> None:
     areas: dict[int, int] = {}
-    for scale in vvc.SCALES:
-        used = vvc.effective_scale(size, scale)
-        height, width = vvc.coded_size(size, used)
-        assert vvc.coded_size(size, scale) == (height, width)
+    for scale in _intra.SCALES:
+        used = _intra.effective_scale(size, scale, 16)
+        height, width = _intra.padded_size(size, used, 16)
+        assert _intra.padded_size(size, scale, 16) == (height, width)
         assert areas.setdefault(height * width, used) == used
-        assert min(height, width) >= vvc.MIN_SIDE and height % 2 == width % 2 == 0
+        assert min(height, width) >= 16 and height % 2 == width % 2 == 0
 
 
 def test_bytes_do_not_depend_on_threads(method: Method, tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 """The full grid (six rates, five betas, three nets) against the plain loop that codes every cell anew.
 
     python benchmarks/grid.py --data IMAGENET_FOLDER --weights squeezenet1_1.pth [--pictures 32] [--cells 9]
+    python benchmarks/grid.py --task coco --data COCO_FOLDER --nets "onnx:yolox_nano.onnx;..."
 
 The plain loop is what evaluation scripts do: for every rate, beta and net, and every picture: encode, decode at that
 beta, predict; then score. Its time is measured on every tenth of the 90 cells (--cells) and multiplied up, as all
 cells do the same; bytes, squared errors and scores of those cells must equal the harness's. Both use one process with
-torch's own threads. The nets are SqueezeNet 1.1 under three preprocessings.
+torch's own threads. The nets, if none are given, are SqueezeNet 1.1 under three preprocessings.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from icm_bench.task import Task
 NETS = ("torchvision:squeezenet1_1", "torchvision:squeezenet1_1(resize=232)", "torchvision:squeezenet1_1(crop=None)")
 
 
-def plain(task: Task, weights: str, row: Row, n: int) -> tuple[float, dict[str, float]]:
+def plain(task: Task, weights: str | None, row: Row, n: int) -> tuple[float, dict[str, float]]:
     """Seconds of one cell as a script would do it, and what it found."""
     method, net = registry.method(row["method"]), task.net(row["net"], weights)
     method.setup()
@@ -45,14 +46,18 @@ def plain(task: Task, weights: str, row: Row, n: int) -> tuple[float, dict[str, 
 
 def main() -> None:
     options = argparse.ArgumentParser()
+    options.add_argument("--task", default="imagenet")
     options.add_argument("--data", required=True)
-    options.add_argument("--weights", required=True)
+    options.add_argument("--nets", default=";".join(NETS))
+    options.add_argument("--weights")
     options.add_argument("--pictures", type=int, default=32)
     options.add_argument("--cells", type=int, default=9)
     given = options.parse_args()
+    nets = tuple(given.nets.split(";"))
+    weights = (given.weights,) * len(nets) if given.weights else ()
     request = Request(
-        ("rdc",), ("imagenet",), NETS, (given.weights,) * 3, data=given.data, limit=given.pictures, reference=None
-    )
+        ("rdc",), (given.task,), nets, weights, data=given.data, limit=given.pictures, reference=None
+    )  # fmt: skip
     with Store(None) as store:
         made = plan.build(request, store)
         start = time.perf_counter()

@@ -1,6 +1,7 @@
 """The command as a user gives it: tables, JSON, exit statuses, one-line errors."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,20 @@ def test_a_run_shows_a_table_and_what_comes_next(world, capsys):
     assert "bits 4" in out
     assert out.splitlines()[-1] == f"results: {world.out}/store.sqlite; next: icm-bench plot --out {world.out}"
     assert "units (pictures x rates x methods): 18; rows: 5" in err
+
+
+def test_progress_tells_pace_time_left_and_cost(world, capsys):
+    _, _, err = call(world.arguments("--workers", "1"), capsys)
+    told = re.findall(r"^(\d+) of 18 units: [\d.]+ units/s, .+ left, ([\d.]+) core-hours so far$", err, re.M)
+    assert [int(n) for n, _ in told] == [2, 4, 6, 8, 9, 11, 13, 15, 17, 18]
+    spent = [float(hours) for _, hours in told]
+    assert spent == sorted(spent)
+
+
+def test_a_dry_run_foretells_the_cost_of_what_has_been_timed(world, capsys):
+    call(world.arguments("--workers", "1", "--rates", "2"), capsys)
+    _, out, _ = call(world.arguments("--workers", "1", "--dry-run"), capsys)
+    assert re.search(r"^expected time: .+, [\d.]+ core-hours, from the seconds in the store$", out, re.M)
 
 
 def test_json_rows_on_stdout_and_nothing_else(world, capsys):

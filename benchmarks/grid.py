@@ -5,8 +5,9 @@
 
 The plain loop is what evaluation scripts do: for every rate, beta and net, and every picture: encode, decode at that
 beta, predict; then score. Its time is measured on every tenth of the 90 cells (--cells) and multiplied up, as all
-cells do the same; bytes, squared errors and scores of those cells must equal the harness's. Both use one process with
-torch's own threads. The nets, if none are given, are SqueezeNet 1.1 under three preprocessings.
+cells do the same; bytes, squared errors and scores of those cells must equal the harness's. The plain
+loop uses one process with torch's own threads; the harness once the same, and once the workers that ``icm-bench run``
+takes by itself. The nets, if none are given, are SqueezeNet 1.1 under three preprocessings.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 
 from icm_bench import metrics, plan, registry, rows, runner
 from icm_bench.bitstream import Bitstream
+from icm_bench.engine import Serial, automatic, make
 from icm_bench.request import Request
 from icm_bench.rows import Row
 from icm_bench.store import Store
@@ -58,13 +60,15 @@ def main() -> None:
     request = Request(
         ("rdc",), (given.task,), nets, weights, data=given.data, limit=given.pictures, reference=None
     )  # fmt: skip
-    with Store(None) as store:
-        made = plan.build(request, store)
-        start = time.perf_counter()
-        for _ in runner.run(made, store):
-            pass
-        ours = time.perf_counter() - start
-        found = rows.rows(store, made)
+    ours = {}
+    for label, engine in {"one process": Serial(), "the default workers": lambda n: make(automatic(n))}.items():
+        with Store(None) as store:
+            made = plan.build(request, store)
+            start = time.perf_counter()
+            for _ in runner.run(made, store, engine):
+                pass
+            ours[label] = time.perf_counter() - start
+            found = rows.rows(store, made)
     task = made.corpora[0].task
     chosen = found[:: len(found) // given.cells]
     spent = []
@@ -75,8 +79,9 @@ def main() -> None:
         where = f"{row['net']}, gain {row['rate']:g}, beta {row['beta']:g}"
         print(f"{where}: {seconds:.1f} s", different or "same", flush=True)
     whole = sum(spent) / len(spent) * len(found)
-    print(f"{len(found)} cells of {given.pictures} pictures: ours {ours:.0f} s, the plain loop {whole:.0f} s "
-          f"(from {len(spent)} cells): {whole / ours:.1f} times less")  # fmt: skip
+    print(f"{len(found)} cells of {given.pictures} pictures: the plain loop {whole:.0f} s (from {len(spent)} cells)")
+    for label, seconds in ours.items():
+        print(f"ours with {label}: {seconds:.0f} s, {whole / seconds:.1f} times less")
 
 
 if __name__ == "__main__":

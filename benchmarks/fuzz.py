@@ -46,11 +46,15 @@ MOST_TIMES = 8
 #: Bytes beside the 8 pictures, of plain decoders and of networks; those for each pixel of a tile; its pixels.
 PLAIN, NETWORK, TILE_BYTES, TILE_PIXELS = 16 * 2**20, 64 * 2**20, 400, int(2**20.3)
 SIZES = ((1, 1), (17, 33), (32, 48), (64, 64))
-#: Decoders with their share of the streams. Pictures through external programs take 50 ms and more.
+#: Decoders that are external programs, which take 50 ms and more for a picture.
+EXTERNAL = ("vvc", "hevc", "av1", "jpegxl")
+#: Decoders with their share of the streams.
 SHARES = {
-    "vvc": 0.002,
-    "identity": 0.27,
-    "jpeg": 0.27,
+    **dict.fromkeys(EXTERNAL, 0.002),
+    "identity": 0.18,
+    "jpeg": 0.18,
+    "webp": 0.09,
+    "avif": 0.09,
     "hyperprior": 0.12,
     "hyperprior(variable=true)": 0.11,
     "rdc": 0.11,
@@ -118,7 +122,7 @@ def originals(method: Method) -> list[bytes]:
     """Real streams of small pictures at the ends and the middle of the rate axis."""
     points = method.rate.points
     chosen = sorted({points[0], points[len(points) // 2], points[-1]})
-    sizes = SIZES if method.name != "vvc" else SIZES[1:3]
+    sizes = SIZES if method.name not in EXTERNAL else SIZES[1:3]
     return [
         method.encode(textured_picture(*size), rate).to_bytes() for size, rate in itertools.product(sizes, chosen)
     ]
@@ -228,7 +232,7 @@ def fuzzed(name: str, first: int, n_streams: int) -> int:
     _bound_address_space()
     run(method, range(first, first + n_streams), tally)
     print(tally.line())
-    if method.name == "vvc":
+    if method.name in EXTERNAL:
         program = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         print(f"{'  its largest program':28} {'':49} {program:9.1f}")
     return int(bool(tally.faults))

@@ -80,8 +80,9 @@ class Program(ABC):
             run(command, replace(decoding_limits(self.timeout_s, largest), cpu_s=cpu_s))
             if not target.exists():
                 return b""
+            # A read takes room for all that it is asked for, so it is asked for no more than there is.
             with target.open("rb") as planes:
-                return planes.read(3 * largest[0] * largest[1] + 1)
+                return planes.read(min(target.stat().st_size, 3 * largest[0] * largest[1] + 1))
 
     def commands(self, rate_name: str) -> dict[str, str]:
         """Both commands as a shell takes them; WIDTH, HEIGHT, SOURCE, STREAM, TARGET and the rate are what varies.

@@ -18,7 +18,8 @@ class Vtm(IntraCodec):
 
     encoder, decoder: EncoderApp and DecoderApp, by default EncoderAppStatic and DecoderAppStatic on the PATH. cfg:
     VTM's cfg/encoder_intra_vtm.cfg, by default in the folder the command runs in. scale: 100, 75, 50 or 25, per cent
-    of the side that is coded; ``--coded-scale 100,75,50,25`` runs all four. timeout_s: seconds one call may take.
+    of the side that is coded; ``run --coded-scale 100,75,50,25`` runs all four, ``--pareto`` of table and plot shows
+    their front. timeout_s: seconds one call may take.
 
     Streams are those of ``vvc(program="vtm")``. Source: ITU-T H.266 (2020); QPs and scales of the MPEG VCM common
     test conditions.

@@ -29,7 +29,7 @@ def run(
     ] = None,
     rates: Annotated[str, typer.Option(help='Rates: "0,1,2" or "start:stop:step". Default: the codec\'s.')] = "",
     betas: Annotated[str, typer.Option(help="Trade-offs in 0 .. 1, written as --rates.")] = "",
-    coded_scale: Annotated[str, typer.Option(help="Per cent of the side to code (VCM: 100,75,50,25); vvc.")] = "",
+    coded_scale: Annotated[str, typer.Option(help="Per cent of the side to code (VCM: 100,75,50,25).")] = "",
     profile: Annotated[str, typer.Option(help="orig: pictures as they are; transtic: resized first.")] = "orig",
     aux_rates: Annotated[str, typer.Option(help="Rates of the second layer, as --rates. Default: tied.")] = "",
     data: Annotated[str, typer.Option(help="The data set's folder, or mini. Default: as icm-bench data says.")] = "",

@@ -219,6 +219,8 @@ def short_spec(spec: str) -> str:
     if ":" in name:
         kind, _, path = name.partition(":")
         name = f"{kind}:{_base(path)}"
+    elif name.endswith(".py"):
+        name = str(_base(name))
     return format_spec(name, {key: _base(value) for key, value in params.items()}).replace("'", "")
 
 

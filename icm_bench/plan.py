@@ -126,7 +126,7 @@ def build(request: Request, store: Store) -> Plan:
     reference = None if request.reference is None else registry.method(request.reference)
     if reference is not None and reference not in methods and any(net is not None for net in nets):
         methods.insert(0, reference)
-    coders = tuple(Coder(_method_key(method), method.spec, method.checkpoint_id) for method in methods)
+    coders = tuple(Coder(_method_key(method), method.spec, _made_by(method)) for method in methods)
     asked = request.device, request.seed, request.profile, request.batch, request.verify
     context = Context(coders, tuple(subjects), *asked)
     plan = Plan(request, context, methods, corpora, nets)
@@ -229,6 +229,12 @@ def _method_key(method: Method) -> str:
         if f.metadata.get("affects_stream", True) and not (f.name == "checkpoint" and method.checkpoint_id)
     }
     return json.dumps([method.name, getattr(method, "stream_version", 1), params], sort_keys=True, default=repr)
+
+
+def _made_by(method: Method) -> str:
+    """The digest of a codec's weights; of a codec that is a file given by its path, of the file and the weights."""
+    code = registry.code_digest(method.name)
+    return hashlib.sha256((code + method.checkpoint_id).encode()).hexdigest() if code else method.checkpoint_id
 
 
 def task_key(task: Task) -> str:

@@ -106,6 +106,11 @@ def _of_file(kind: str, name: str) -> Plugin:
     return Plugin(kind, str(path), f"icm_bench_file_{path.stem}_{digest}", path=path)
 
 
+def code_digest(name: str) -> str:
+    """sha256 of a plug-in that is a file given by its path, which changes while it is written; "" for others."""
+    return hashlib.sha256(Path(name).read_bytes()).hexdigest() if name.endswith(".py") else ""
+
+
 def _imported(found: Plugin) -> ModuleType:
     """The plug-in's module; one given by its path is imported once and kept under the module's name."""
     if not found.name.endswith(".py") or found.module in sys.modules:

@@ -107,6 +107,7 @@ def test_a_pattern_pools_curves():
 def test_short_names():
     assert short_spec("rdc(checkpoint='/a/b/mine.safetensors', n=3)") == "rdc(checkpoint=mine.safetensors, n=3)"
     assert short_spec("onnx:/models/yolox.onnx") == "onnx:yolox.onnx"
+    assert short_spec("/home/me/my_codec.py(level=3)") == "my_codec.py(level=3)"
     held = groups(rows())[1].rows
     again = held[held.method == "rdc"].assign(checkpoint="ffff0000")
     names = method_labels(pd.concat([held, again]))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from icm_bench import backlog, grid, plan
+from icm_bench import backlog, grid, plan, registry
 from icm_bench.errors import UserError
 from icm_bench.store import Store
 
@@ -132,3 +132,16 @@ def test_rates_of_a_second_layer_make_a_method_each(world):
         for methods, rates, words in ((("jpeg",), (1,), "no second layer"), (("rdc",), (7,), "gain 7 is outside")):
             with pytest.raises(UserError, match=words):
                 plan.build(world.request(methods=methods, aux_rates=rates), store)
+
+
+def test_a_codec_in_a_file_is_coded_anew_when_the_file_changes(world):
+    file = world.root / "mine.py"
+    text = (registry.plugin("method", "jpeg").path).read_text(encoding="utf-8")
+    keys = []
+    for changed in (text, text, text + "# another quantiser\n"):
+        file.write_text(changed, encoding="utf-8")
+        with Store(None) as store:
+            made = plan.build(world.request(methods=(str(file),), rates=(40,)), store)
+        keys.append(made.stream_keys(made.cells[0]))
+        assert made.context.coders[0].checkpoint  # rows of two versions are told apart by it
+    assert keys[0] == keys[1] != keys[2]

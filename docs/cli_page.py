@@ -19,15 +19,15 @@ from icm_bench.cli import LazyGroup, app
 PAGE = Path(__file__).with_name("cli.md")
 _HEAD = """# Commands and options
 
-For everybody who looks an option up. This page is written by `docs/cli_page.py` from the command line itself; edit the
-help texts there, in `icm_bench/cli/`.
+For everybody who looks an option up. `docs/cli_page.py` writes this page from the command line itself: what stands
+here is edited in `icm_bench/cli/`.
 
 `icm-bench COMMAND --help` prints the same. Exit statuses of every command: 0 all well; 1 some cells failed, or worse
 than the baseline; 2 something that you can mend, told in one line; 70 a fault of the program; 130 interrupted.
 """
 #: Where a command's use is told at length.
 _SEE = {
-    "run": "[tutorial](tutorial.md), [evaluate your codec](evaluate-your-codec.md), [measuring protocol](protocol.md)",
+    "run": "[tutorial](tutorial.md), [evaluate your codec](evaluate-your-codec.md), [protocol](protocol.md)",
     "table": "[measuring protocol](protocol.md#bd-rate)",
     "compare": "[measuring protocol](protocol.md#confidence)",
     "check": "[gate a checkpoint](gate-a-checkpoint.md)",
@@ -116,7 +116,8 @@ def _options(command: Any, words: dict[str, str]) -> Iterator[str]:
 
 def _names(option: Any, word: str) -> str:
     """The option's names, with the word for its value where it takes one."""
-    return ", ".join(f"`{name} {word}`" if word else f"`{name}`" for name in [*option.opts, *option.secondary_opts])
+    names = [*option.opts, *option.secondary_opts]
+    return ", ".join(f"`{name} {word}`" if word else f"`{name}`" for name in names)
 
 
 def _default(option: Any) -> str:

@@ -129,10 +129,11 @@ def select(rows: pd.DataFrame, chosen: Filter) -> pd.DataFrame:
 
 
 def matches(value: str, wanted: str) -> bool:
-    """Whether a spec is the wanted one, has the wanted name, or fits the wanted pattern."""
+    """Whether a spec is the wanted one, has the wanted name or file, or fits the wanted pattern."""
     if value == wanted or ("*" in wanted and fnmatchcase(value, wanted)):
         return True
-    return parse_spec(value)[0] == wanted
+    name = parse_spec(value)[0]
+    return name == wanted or (name.endswith(".py") and Path(name).name == Path(wanted).name)
 
 
 def lossless(rows: pd.DataFrame) -> pd.Series:

@@ -5,7 +5,6 @@ Comments, alone in front of a block:
     <!-- not run: WHY -->             the block is not run
     <!-- needs command: NAME -->      the block is skipped where icm-bench has no command NAME
     <!-- file: NAME -->               the block is the file NAME, written into the page's folder
-    <!-- functions of: NAME -->       Python functions, put in place of those of the same names in the file NAME
     <!-- output -->                   what the shell block in front printed; numbers may differ
     <!-- set-up                       shell commands that are run and not shown
     ... -->
@@ -13,14 +12,12 @@ Comments, alone in front of a block:
 
 from __future__ import annotations
 
-import ast
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-_PARTS = re.compile(
-    r"^(?P<fence>```+)(?P<language>[\w{}-]*)[^\n]*\n(?P<body>.*?)^(?P=fence)\s*$|<!--\s*(?P<comment>.*?)-->", re.M | re.S
-)
+_FENCE = r"^(?P<fence>```+)(?P<language>[\w{}-]*)[^\n]*\n(?P<body>.*?)^(?P=fence)\s*$"
+_PARTS = re.compile(_FENCE + r"|<!--\s*(?P<comment>.*?)-->", re.M | re.S)
 #: Languages of blocks that are run, or marked.
 RUN = ("sh", "bash", "shell", "console", "python")
 
@@ -56,18 +53,6 @@ def blocks(page: Path) -> list[Block]:
         found.append(Block(part["language"], part["body"], line, mark if is_before else ""))
         mark, mark_end = "", 0
     return found
-
-
-def with_functions(source: str, functions: str) -> str:
-    """A module's source with these functions in place of those of their names."""
-    new = {node.name: node for node in ast.parse(functions).body if isinstance(node, ast.FunctionDef)}
-    old = {n.name: n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef) and n.name in new}
-    assert new and set(old) == set(new), f"the file has no functions {set(new) - set(old)}"
-    lines, told = source.splitlines(), functions.splitlines()
-    for name, node in sorted(old.items(), key=lambda item: -item[1].lineno):
-        part = told[new[name].lineno - 1 : new[name].end_lineno]
-        lines[node.lineno - 1 : node.end_lineno] = [" " * node.col_offset + text if text else "" for text in part]
-    return "\n".join(lines) + "\n"
 
 
 def alike(told: str) -> list[str]:

@@ -111,7 +111,9 @@ def _options(command: Any, words: dict[str, str]) -> Iterator[str]:
     shown = _shown(command)
     if shown:
         yield "| option | default | |\n|---|---|---|"
-        yield "\n".join(f"| {_names(one, words.get(one.name, ''))} | {_default(one)} | {_told(one)} |" for one in shown) + "\n"
+        for one in shown:
+            yield f"| {_names(one, words.get(one.name, ''))} | {_default(one)} | {_told(one)} |"
+        yield ""
 
 
 def _names(option: Any, word: str) -> str:
@@ -124,8 +126,10 @@ def _default(option: Any) -> str:
     value = option.default() if callable(option.default) else option.default
     if option.required:
         return "required"
-    if option.is_flag or value is None or value in ("", [], ()) or isinstance(value, bool):
-        return "on" if value is True else ""
+    if isinstance(value, bool):
+        return "on" if value else ""
+    if value is None or value in ("", [], ()):
+        return ""
     return f"`{value}`"
 
 

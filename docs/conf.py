@@ -10,7 +10,9 @@ import re
 from typing import Any
 
 from docutils import nodes
+from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.util import logging
 
 import icm_bench
 
@@ -46,10 +48,14 @@ nitpick_ignore_regex = [
 
 
 def visit_math(translator: Any, node: nodes.math | nodes.math_block) -> None:
-    """Write a formula as MathML, which browsers draw by themselves. A formula that cannot be read stops the build."""
+    """Write a formula as MathML, which browsers draw by themselves. One that cannot be read is a warning."""
     is_block = isinstance(node, nodes.math_block)
     text = re.sub(r"\s+", " ", node.astext()).strip()
-    made = tex2mathml(text, as_block=is_block)
+    try:
+        made = tex2mathml(text, as_block=is_block)
+    except MathError as error:
+        logging.getLogger(__name__).warning("formula %r: %s", text, error, location=node)
+        raise nodes.SkipNode from error
     label = html.escape(text, quote=True)
     made = made.replace("<math ", f'<math aria-label="{label}" ', 1)
     translator.body.append(f'<div class="formula">{made}</div>\n' if is_block else made)

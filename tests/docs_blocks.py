@@ -47,7 +47,8 @@ def blocks(page: Path) -> list[Block]:
         if (comment := part["comment"]) is not None:
             if comment.startswith("set-up\n"):
                 found.append(Block("sh", comment.removeprefix("set-up\n"), line))
-            mark, mark_end = comment.strip(), part.end()
+            else:
+                mark, mark_end = comment.strip(), part.end()
             continue
         is_before = mark_end and not text[mark_end : part.start()].strip()
         found.append(Block(part["language"], part["body"], line, mark if is_before else ""))

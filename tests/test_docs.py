@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from docs_blocks import RUN, alike, blocks
 
+from icm_bench import registry
+from icm_bench.bitstream import Bitstream
 from icm_bench.cli import LazyGroup
+from icm_bench.store import Store
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -79,3 +82,50 @@ def test_what_is_not_run_says_why(page):
         if reason is None and not block.mark and block.language not in RUN:
             commands = re.findall(r"^\s*(?:\$ )?(icm-bench .*)$", block.text, re.M)
             assert not commands, f"{page.name}:{block.line}: {commands[0]} is in no block that is run"
+
+
+def streams_shown():
+    """The hex dumps of the page on formats, by the name that the comment in front gives."""
+    dumps = {block.says("stream"): block.text for block in blocks(DOCS / "formats.md") if block.says("stream")}
+    return {name: bytes.fromhex("".join(line[2:] for line in text.splitlines())) for name, text in dumps.items()}
+
+
+def test_the_streams_shown_are_streams():
+    shown = streams_shown()
+    held = Bitstream.from_bytes(shown["identity"])
+    assert held.to_bytes() == shown["identity"] and (held.width, held.height, held.rate) == (2, 1, 0)
+    (picture,) = registry.method("identity").decode(held, [None])
+    assert picture.tolist() == [[[255, 0, 0], [0, 128, 255]]]
+    named = Bitstream.of(registry.method("jpeg"), (200, 300), 2.5, {"base": b"\1\2\3", "rest": b"\4\5"})
+    assert named.to_bytes() == shown["named"]
+
+
+def columns_shown(heading):
+    """Names in the first column of the table below a heading of the page on formats."""
+    part = re.split(rf"^#+ {heading}$", (DOCS / "formats.md").read_text(encoding="utf-8"), flags=re.M)[1]
+    lines = re.split(r"^#", part, maxsplit=1, flags=re.M)[0].splitlines()
+    return [name for line in lines if line.startswith("| `") for name in re.findall(r"`(\w+)`", line.split("|")[1])]
+
+
+def test_every_table_and_column_of_a_store_is_described():
+    with Store(None) as store:
+        for (table,) in store.query("SELECT name FROM sqlite_master WHERE type='table'"):
+            found = [column[1] for column in store.query(f"PRAGMA table_info({table})")]
+            assert columns_shown(table) == found, table
+
+
+def test_every_column_of_a_row_is_described(world):
+    found, _ = world.run(rates=(1,))
+    metrics = set(registry.task("bright").metrics)
+    assert set(found[0]) - metrics == set(columns_shown("Columns of a row"))
+
+
+def test_the_page_of_commands_is_what_the_command_line_says(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+    import cli_page
+
+    assert cli_page.PAGE.read_text(encoding="utf-8") == cli_page.page(), "make docs writes it anew"
+    shown = cli_page.page()
+    for name in LazyGroup().list_commands(None):
+        for parameter in LazyGroup().get_command(None, name).params:
+            assert all(f"`{option}" in shown for option in parameter.opts if option.startswith("--"))

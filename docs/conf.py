@@ -28,6 +28,8 @@ html_title = f"icm-bench {version}"
 html_static_path = ["_static"]
 html_css_files = ["icm.css"]
 html_copy_source = False
+smartquotes = False  # "--option" is no dash
+highlight_language = "text"
 html_math_renderer = "mathml"
 
 myst_enable_extensions = ["dollarmath", "deflist", "attrs_inline"]
@@ -35,8 +37,7 @@ myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
-autodoc_default_options = {"members": True, "show-inheritance": True}
-autodoc_type_aliases = {"Image": "Image", "Beta": "Beta", "Evidence": "Evidence"}
+autodoc_default_options = {"members": True}
 python_use_unqualified_type_names = True
 toc_object_entries_show_parents = "hide"
 
@@ -62,7 +63,16 @@ def visit_math(translator: Any, node: nodes.math | nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+def literal(app: Any, what: str, name: str, owner: Any, options: Any, lines: list[str]) -> None:
+    """Show indented parts of a module's docstring, drawings and layouts, as they are."""
+    if what == "module":
+        starts = [i for i, line in enumerate(lines) if line.startswith("    ") and not lines[i - 1].strip()]
+        for i in reversed([i for i in starts if not lines[i - 2].startswith(" ")]):
+            lines[i:i] = ["::", ""]
+
+
 def setup(app: Any) -> dict[str, bool]:
-    """Register the writer of formulas."""
+    """Register the writer of formulas and the reader of docstrings."""
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
+    app.connect("autodoc-process-docstring", literal)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -28,7 +28,11 @@ than the baseline; 2 something that you can mend, told in one line; 70 a fault o
 #: Where a command's use is told at length.
 _SEE = {
     "run": "[tutorial](tutorial.md), [evaluate your codec](evaluate-your-codec.md), [protocol](protocol.md)",
-    "table": "[measuring protocol](protocol.md#bd-rate)",
+    "table": "[everyday commands](everyday.md#tables), [BD-rate](protocol.md#bd-rate)",
+    "plot": "[everyday commands](everyday.md#plots)",
+    "report": "[everyday commands](everyday.md#a-report)",
+    "export": "[everyday commands](everyday.md#other-tools), [columns](formats.md#rows)",
+    "import": "[results from elsewhere](evaluate-your-codec.md#results-from-elsewhere)",
     "compare": "[measuring protocol](protocol.md#confidence)",
     "check": "[gate a checkpoint](gate-a-checkpoint.md)",
     "test": "[evaluate your codec](evaluate-your-codec.md#the-conformance-kit)",

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from docs_blocks import RUN, alike, blocks
 
-from icm_bench import registry
+from icm_bench import __version__, registry
 from icm_bench.bitstream import Bitstream
 from icm_bench.cli import LazyGroup
 from icm_bench.store import Store
@@ -129,3 +130,11 @@ def test_the_page_of_commands_is_what_the_command_line_says(monkeypatch):
     for name in LazyGroup().list_commands(None):
         for parameter in LazyGroup().get_command(None, name).params:
             assert all(f"`{option}" in shown for option in parameter.opts if option.startswith("--"))
+
+
+def test_the_citation_is_of_this_version():
+    held = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(held) and held["cff-version"] == "1.2.0"
+    assert str(held["version"]) == __version__
+    for one in [held, *held["references"]]:
+        assert one["title"] and all(author.get("name") or author.get("family-names") for author in one["authors"])

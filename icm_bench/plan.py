@@ -221,23 +221,30 @@ def _method_key(method: Method) -> str:
     streams.
 
     The path of a checkpoint is left out: its digest stands beside this key. A class may count
-    ``stream_version`` up when a change of its code changes its bytes.
+    ``stream_version`` up when a change of its code changes its bytes; of a codec that is a file given by its path,
+    every change counts.
     """
     params = {
         f.name: getattr(method, f.name)
         for f in dataclasses.fields(method)
         if f.metadata.get("affects_stream", True) and not (f.name == "checkpoint" and method.checkpoint_id)
     }
-    return json.dumps([method.name, getattr(method, "stream_version", 1), params], sort_keys=True, default=repr)
-
-
-def _made_by(method: Method) -> str:
-    """The digest of a codec's weights; of a codec that is a file given by its path, of the file and the weights."""
-    code = registry.code_digest(method.name)
-    return hashlib.sha256((code + method.checkpoint_id).encode()).hexdigest() if code else method.checkpoint_id
+    told = [method.name, getattr(method, "stream_version", 1), params, *_source(method.name)]
+    return json.dumps(told, sort_keys=True, default=repr)
 
 
 def task_key(task: Task) -> str:
-    """Name, parameters and the data's content; where the data lies makes no difference."""
+    """Name, parameters and the data's content, and a file's own; where the data lies makes no difference."""
     params = {f.name: getattr(task, f.name) for f in dataclasses.fields(task) if f.name != "data"}
-    return json.dumps([task.name, task.fingerprint, params], sort_keys=True, default=repr)
+    return json.dumps([task.name, task.fingerprint, params, *_source(task.name)], sort_keys=True, default=repr)
+
+
+def _made_by(method: Method) -> str:
+    """The digest of a codec's weights; of a file without weights its own, by which tables tell its versions apart."""
+    return method.checkpoint_id or registry.source_of(method.name)
+
+
+def _source(name: str) -> list[str]:
+    """The content of a plug-in that is a file, for keys; nothing for others, whose keys stay as they are."""
+    source = registry.source_of(name)
+    return [source] if source else []

@@ -106,8 +106,8 @@ def _of_file(kind: str, name: str) -> Plugin:
     return Plugin(kind, str(path), f"icm_bench_file_{path.stem}_{digest}", path=path)
 
 
-def code_digest(name: str) -> str:
-    """sha256 of a plug-in that is a file given by its path, which changes while it is written; "" for others."""
+def source_of(name: str) -> str:
+    """Hex digest of a plug-in that is a file of its own, "" for others: those are changed by new versions only."""
     return hashlib.sha256(Path(name).read_bytes()).hexdigest() if name.endswith(".py") else ""
 
 

@@ -129,11 +129,16 @@ def select(rows: pd.DataFrame, chosen: Filter) -> pd.DataFrame:
 
 
 def matches(value: str, wanted: str) -> bool:
-    """Whether a spec is the wanted one, has the wanted name or file, or fits the wanted pattern."""
+    """Whether a spec is the wanted one, has the wanted name, or fits the wanted pattern.
+
+    One of a file is found by the file's name, with or without .py, and by its path.
+    """
     if value == wanted or ("*" in wanted and fnmatchcase(value, wanted)):
         return True
     name = parse_spec(value)[0]
-    return name == wanted or (name.endswith(".py") and Path(name).name == Path(wanted).name)
+    if name.endswith(".py"):
+        return wanted in (name, Path(name).name, Path(name).stem) or Path(name) == Path(wanted).absolute()
+    return name == wanted
 
 
 def lossless(rows: pd.DataFrame) -> pd.Series:

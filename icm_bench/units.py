@@ -24,7 +24,7 @@ class Subject:
 @dataclass(frozen=True)
 class Coder:
     """A method as its streams are kept: its spec, every parameter that matters in ``key``, its weights'
-    digest (of a codec that is a file given by its path, of the file too).
+    digest; of a file without weights the file's.
     """
 
     key: str

@@ -148,7 +148,7 @@ class _Bench:
         subject = self.context.subjects[index]
         task = registry.task(subject.task)
         if task_key(task) != subject.key.partition("\n")[0]:
-            raise UserError(f"{task.label}: the data set {_HAS_CHANGED}")
+            raise UserError(f"{task.label}: the data set, or the task's file, {_HAS_CHANGED}")
         return task
 
     def _method(self, index: int) -> Method:

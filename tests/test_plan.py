@@ -134,14 +134,14 @@ def test_rates_of_a_second_layer_make_a_method_each(world):
                 plan.build(world.request(methods=methods, aux_rates=rates), store)
 
 
-def test_a_codec_in_a_file_is_coded_anew_when_the_file_changes(world):
+def test_versions_of_a_codec_in_a_file_are_told_apart(world):
     file = world.root / "mine.py"
-    text = (registry.plugin("method", "jpeg").path).read_text(encoding="utf-8")
-    keys = []
-    for changed in (text, text, text + "# another quantiser\n"):
-        file.write_text(changed, encoding="utf-8")
+    text = registry.plugin("method", "jpeg").path.read_text(encoding="utf-8")
+    made = []
+    for version in (text, text, text + "# another quantiser\n"):
+        file.write_text(version, encoding="utf-8")
         with Store(None) as store:
-            made = plan.build(world.request(methods=(str(file),), rates=(40,)), store)
-        keys.append(made.stream_keys(made.cells[0]))
-        assert made.context.coders[0].checkpoint  # rows of two versions are told apart by it
-    assert keys[0] == keys[1] != keys[2]
+            made.append(plan.build(world.request(methods=(str(file),), rates=(40,)), store))
+    keys = [one.stream_keys(one.cells[0]) for one in made]
+    checkpoints = [one.context.coders[0].checkpoint for one in made]
+    assert keys[0] == keys[1] != keys[2] and checkpoints[0] == checkpoints[1] != checkpoints[2]

@@ -55,9 +55,3 @@ def test_what_is_no_table_is_refused(tmp_path):
     broken.write_text("{")
     with pytest.raises(UserError, match="cannot be read as a table"):
         read_rows(broken)
-
-
-def test_a_codec_in_a_file_is_found_by_the_file():
-    held = rows().assign(method="/home/me/codecs/mine.py(level=3)")
-    assert set(select(held, Filter(methods=("mine.py",)))["method"]) == {"/home/me/codecs/mine.py(level=3)"}
-    assert len(select(held, Filter(methods=("./mine.py",)))) == len(held)

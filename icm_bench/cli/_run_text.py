@@ -19,6 +19,7 @@ from rich.table import Table
 from icm_bench.backlog import Estimate, missing
 from icm_bench.backlog import estimate as guess
 from icm_bench.changes import Change
+from icm_bench.curves import short_spec
 from icm_bench.engine import automatic
 from icm_bench.plan import Plan
 from icm_bench.rows import Row, complete, failed
@@ -204,7 +205,7 @@ def _table(rows: Sequence[Row]) -> Table:
     for row in rows:
         rate = "uncompressed" if row["lossless"] else f"{row['rate_name']} {row['rate']:g}"
         table.add_row(
-            escape(row["method"]),
+            escape(short_spec(row["method"])),
             *([escape(row["net"] or "")] if len(nets) > 1 else []),
             escape(rate),
             *([_number(row["beta"], 3)] if betas else []),

@@ -38,7 +38,7 @@ def compare(
     _results.one_of(format, _FORMATS, "format")
     if not resamples:
         raise UserError("--resamples 0: a comparison is made of resamples")
-    folders = [Path(name) for name in (a, b) if Path(name).exists() and not name.endswith(".py")]
+    folders = [Path(name) for name in (a, b) if Path(name).exists()]
     if len(folders) == 1:
         raise UserError(f"{folders[0]} is a run and the other is none: give two methods, or two results folders")
     chosen = _results.chosen(task, net, method, None, None)

@@ -216,6 +216,11 @@ def _corpus(task: Task, limit: int | None, store: Store) -> Corpus:
     return Corpus(task, samples, tuple(store.hashes([sample.path for sample in samples])))
 
 
+def _made_by(method: Method) -> str:
+    """The digest of a codec's weights; of a file without weights its own, by which tables tell its versions apart."""
+    return method.checkpoint_id or registry.source_of(method.name)
+
+
 def _method_key(method: Method) -> str:
     """Name and every parameter that can change a stream, defaults too, so that a new default makes new
     streams.
@@ -237,11 +242,6 @@ def task_key(task: Task) -> str:
     """Name, parameters and the data's content, and a file's own; where the data lies makes no difference."""
     params = {f.name: getattr(task, f.name) for f in dataclasses.fields(task) if f.name != "data"}
     return json.dumps([task.name, task.fingerprint, params, *_source(task.name)], sort_keys=True, default=repr)
-
-
-def _made_by(method: Method) -> str:
-    """The digest of a codec's weights; of a file without weights its own, by which tables tell its versions apart."""
-    return method.checkpoint_id or registry.source_of(method.name)
 
 
 def _source(name: str) -> list[str]:

@@ -75,10 +75,10 @@ def _summary(name: str) -> str:
 
 def _command(name: str, command: Any) -> Iterator[str]:
     arguments = [one for one in command.params if one.param_type_name == "argument"]
-    usage = " ".join(["icm-bench", name, *(_usage(one) for one in arguments), "[OPTIONS]" * bool(_shown(command))])
+    usage = ["icm-bench", name, *(_usage(one) for one in arguments), *(["[OPTIONS]"] if _shown(command) else [])]
     yield f"## icm-bench {name}\n"
     yield f"{inspect.cleandoc(command.help or '')}\n"
-    yield f"<!-- not run: a form, no command -->\n```text\n{usage}\n```\n"
+    yield f"<!-- not run: a form, no command -->\n```text\n{' '.join(usage)}\n```\n"
     if arguments:
         yield "| argument | |\n|---|---|"
         yield "\n".join(f"| `{one.name.upper()}` | {_told(one)} |" for one in arguments) + "\n"

@@ -1,6 +1,7 @@
 # make demo   install into .venv, measure the mini world, draw the plots
 # make test   install into .venv, run the tests
 # make check  lint, types and tests
+# make docs   the documentation as HTML in docs/_build/html
 # make gate   check the shipped checkpoints against results/baseline
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3)
@@ -9,12 +10,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT ?= results/demo
 
-.PHONY: demo test lint types check results mini real baseline gate claims clean
+.PHONY: demo test lint types check docs results mini real baseline gate claims clean
 .DELETE_ON_ERROR:
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[onnx,mmseg,timm,report,parquet,ray,dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[onnx,mmseg,timm,report,parquet,ray,docs,dev]"
 	@touch $@
 
 demo: $(STAMP)
@@ -31,6 +32,10 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 check: lint types test
+
+docs: $(STAMP)
+	$(BIN)/python docs/cli_page.py
+	$(BIN)/python -m sphinx -W --keep-going -n -b html docs docs/_build/html
 
 METHODS := --method jpeg --method "vvc(preset='fast')" --method hyperprior --method "hyperprior(variable=True)" \
     --method rdc

@@ -232,7 +232,7 @@ def beta_label(label: str, beta: float | None) -> str:
 
 
 def find_series(all_series: Iterable[Series], wanted: str) -> Series:
-    """The curve that ``METHOD`` or ``METHOD@BETA`` names; a pattern with ``*`` pools all that fit.
+    """The curve that ``METHOD`` or ``METHOD@BETA`` names, or its label; a pattern with ``*`` pools all that fit.
 
     Raises UserError when it names none, or several.
     """
@@ -240,7 +240,7 @@ def find_series(all_series: Iterable[Series], wanted: str) -> Series:
 
     every = list(all_series)
     method, _, beta = wanted.rpartition("@") if re.search(r"@[\d.]+$", wanted) else (wanted, "", "")
-    found = [s for s in every if s.method == method] or [s for s in every if matches(s.method, method)]
+    found = [s for s in every if method in (s.method, s.label)] or [s for s in every if matches(s.method, method)]
     if beta:
         found = [s for s in found if s.beta == float(beta)]
     if not found:
@@ -250,7 +250,8 @@ def find_series(all_series: Iterable[Series], wanted: str) -> Series:
         first = found[0]
         pooled = pd.concat([s.rows for s in found]).sort_values(first.bits)
         return first if len(found) == 1 else Series(wanted, wanted, first.beta, pooled, first.bits)
-    names = [s.method if s.beta is None else f"{s.method}@{s.beta:g}" for s in found]
+    called = [s.label if len({one.label for one in found if one.method == s.method}) > 1 else s.method for s in found]
+    names = [name if s.beta is None else f"{name}@{s.beta:g}" for name, s in zip(called, found, strict=True)]
     raise UserError(f"{wanted!r} names {len(found)} curves: say which one of {', '.join(dict.fromkeys(names))}")
 
 

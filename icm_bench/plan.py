@@ -126,7 +126,7 @@ def build(request: Request, store: Store) -> Plan:
     reference = None if request.reference is None else registry.method(request.reference)
     if reference is not None and reference not in methods and any(net is not None for net in nets):
         methods.insert(0, reference)
-    coders = tuple(Coder(_method_key(method), method.spec, method.checkpoint_id) for method in methods)
+    coders = tuple(Coder(_method_key(method), method.spec, _made_by(method)) for method in methods)
     asked = request.device, request.seed, request.profile, request.batch, request.verify
     context = Context(coders, tuple(subjects), *asked)
     plan = Plan(request, context, methods, corpora, nets)
@@ -214,6 +214,11 @@ def _corpus(task: Task, limit: int | None, store: Store) -> Corpus:
     if not samples:
         raise UserError(f"task {task.spec}: its data set holds no picture")
     return Corpus(task, samples, tuple(store.hashes([sample.path for sample in samples])))
+
+
+def _made_by(method: Method) -> str:
+    """The digest of a codec's weights; of a file without weights its own, by which tables tell its versions apart."""
+    return method.checkpoint_id or registry.source_of(method.name)
 
 
 def _method_key(method: Method) -> str:

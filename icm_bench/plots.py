@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from icm_bench import plot_more, plot_style, verification
-from icm_bench.curves import Group, groups, one_axis, slug_of, why_not_one_axis
+from icm_bench.curves import Group, find_series, groups, one_axis, series, slug_of, why_not_one_axis
 from icm_bench.errors import UserError
 from icm_bench.plot_curves import Look, Looks, against_rate, along_beta
 from icm_bench.selection import complete, lossless
@@ -42,13 +42,14 @@ def draw(
     """All figures of these kinds that the rows allow, by group.
 
     bits: bits per pixel of each picture by row key, for histograms. Raises UserError for rows that do not share an
-    axis.
+    axis, and for an anchor that no group holds.
     """
     look = look or Look()
     made: list[Plot] = []
     with plot_style.style(look.style):
         looks = plot_style.looks(rows.loc[~lossless(complete(rows)), "method"].dropna())
         held = groups(rows)
+        _check_anchor(held, look.anchor)
         for group in held:
             if not look.mixed:
                 one_axis(group.rows, f"{group.data} (--mixed draws them all the same, with a mark)")
@@ -60,6 +61,19 @@ def draw(
     if not made:
         raise UserError("nothing to draw: the rows hold no points with bits and a score")
     return made
+
+
+def _check_anchor(held: Sequence[Group], anchor: str | None) -> None:
+    """Raises UserError, naming the curves that there are, where none is the anchor."""
+    refusals = []
+    for group in held if anchor is not None else ():
+        try:
+            find_series(series(group.rows), str(anchor))
+            return
+        except UserError as error:
+            refusals.append(error)
+    if refusals:
+        raise refusals[0]
 
 
 def _drawn(

@@ -96,7 +96,9 @@ def plugin(kind: str, name: str) -> Plugin:
         return known[name]
     if name.endswith(".py"):
         return _of_file(kind, name)
-    raise UserError(f"unknown {kind} {name!r}{suggest(name, known)}")
+    file = f"{name.replace('-', '_')}.py"
+    meant = f": did you mean the file ./{file}?" if Path(file).is_file() else suggest(name, known)
+    raise UserError(f"unknown {kind} {name!r}{meant}")
 
 
 def _of_file(kind: str, name: str) -> Plugin:

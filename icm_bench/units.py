@@ -24,7 +24,7 @@ class Subject:
 @dataclass(frozen=True)
 class Coder:
     """A method as its streams are kept: its spec, every parameter that matters in ``key``, its weights'
-    digest.
+    digest; of a file without weights the file's.
     """
 
     key: str

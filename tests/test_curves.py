@@ -111,3 +111,12 @@ def test_short_names():
     again = held[held.method == "rdc"].assign(checkpoint="ffff0000")
     names = method_labels(pd.concat([held, again]))
     assert names[("rdc", "ffff0000")] == "rdc #ffff00" and names[("vvc", "")] == "vvc"
+
+
+def test_two_versions_of_one_spec_go_by_their_labels():
+    held = rows()
+    again = held[held["method"] == "jpeg"].assign(checkpoint="9f" * 32)
+    found = series(pd.concat([held, again]))
+    with pytest.raises(UserError, match=r"say which one of jpeg #, jpeg #9f9f9f"):
+        find_series(found, "jpeg")
+    assert set(find_series(found, "jpeg #9f9f9f").rows["checkpoint"]) == {"9f" * 32}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from icm_bench import backlog, grid, plan
+from icm_bench import backlog, grid, plan, registry
 from icm_bench.errors import UserError
 from icm_bench.store import Store
 
@@ -132,3 +132,16 @@ def test_rates_of_a_second_layer_make_a_method_each(world):
         for methods, rates, words in ((("jpeg",), (1,), "no second layer"), (("rdc",), (7,), "gain 7 is outside")):
             with pytest.raises(UserError, match=words):
                 plan.build(world.request(methods=methods, aux_rates=rates), store)
+
+
+def test_versions_of_a_codec_in_a_file_are_told_apart(world):
+    file = world.root / "mine.py"
+    text = registry.plugin("method", "jpeg").path.read_text(encoding="utf-8")
+    made = []
+    for version in (text, text, text + "# another quantiser\n"):
+        file.write_text(version, encoding="utf-8")
+        with Store(None) as store:
+            made.append(plan.build(world.request(methods=(str(file),), rates=(40,)), store))
+    keys = [one.stream_keys(one.cells[0]) for one in made]
+    checkpoints = [one.context.coders[0].checkpoint for one in made]
+    assert keys[0] == keys[1] != keys[2] and checkpoints[0] == checkpoints[1] != checkpoints[2]

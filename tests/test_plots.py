@@ -238,8 +238,9 @@ def test_differences_are_taken_against_the_anchor():
     assert plot.figure.axes[0].get_ylabel() == "bits against vvc (%)"
     (jpeg,) = [line for line in lines(plot) if len(line) == 101 and line[0, 1] > 100]
     assert jpeg[-1, 1] > 50  # JPEG needs more bits at every PSNR that both reach
-    with pytest.raises(UserError, match="nothing to draw"):
-        draw(coco(), Look(anchor="bpg"), kinds=("difference",))
+    for kinds in (("difference",), ("rate-metric",)):
+        with pytest.raises(UserError, match="no curve 'bpg' here: there are jpeg, rdc, vvc"):
+            draw(coco(), Look(anchor="bpg"), kinds=kinds)
 
 
 def test_histograms_count_every_picture():

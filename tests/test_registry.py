@@ -38,8 +38,12 @@ def test_method_ids_differ() -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_unknown_names_and_parameters_get_a_suggestion() -> None:
+def test_unknown_names_and_parameters_get_a_suggestion(tmp_path, monkeypatch) -> None:
     with pytest.raises(UserError, match="did you mean 'jpeg'"):
         registry.method("jpge")
+    (tmp_path / "my_codec.py").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"unknown method 'my-codec': did you mean the file \./my_codec\.py\?"):
+        registry.method("my-codec")
     with pytest.raises(UserError, match="did you mean 'checkpoint'"):
         registry.method('rdc(chekpoint="x")')

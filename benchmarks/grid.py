@@ -61,7 +61,7 @@ def main() -> None:
         ("rdc",), (given.task,), nets, weights, data=given.data, limit=given.pictures, reference=None
     )  # fmt: skip
     ours = {}
-    for label, engine in {"one process": Serial(), "the default workers": lambda n: make(automatic(n))}.items():
+    for label, engine in {"the default workers": lambda n: make(automatic(n)), "one process": Serial()}.items():
         with Store(None) as store:
             made = plan.build(request, store)
             start = time.perf_counter()

@@ -13,7 +13,7 @@ import pytest
 from icm_bench import simd
 
 ROOT = Path(__file__).parents[1]
-MARK = "<!-- examples/codec/icm_bench_dct8.py -->"
+MARK = "<!-- file: icm_bench_dct8.py -->"
 
 
 @pytest.fixture(scope="module")

@@ -19,9 +19,17 @@ from icm_bench.methods._entropy import SYMBOL_LIMIT, Decoder, Encoder, Tables, c
 from icm_bench.methods._gdn import FoldedGdn
 from icm_bench.methods._integer import ACTIVATION_BITS, IntegerHyperSynthesis
 from icm_bench.methods._networks import (
-    CONTEXT_LIMIT, HYPER_STRIDE, INDEX_OFFSET, INDEX_SLOPE, LATENT_STRIDE, SCALE_LEVELS, CodecConfig, Transforms, pad_to,
+    CONTEXT_LIMIT,
+    HYPER_STRIDE,
+    INDEX_OFFSET,
+    INDEX_SLOPE,
+    LATENT_STRIDE,
+    SCALE_LEVELS,
+    CodecConfig,
+    Transforms,
+    pad_to,
     subpixel,
-)  # fmt: skip
+)
 from icm_bench.methods._packed import RATE_STEPS, rate_prefix, split_prefix
 from icm_bench.methods._precision import number_format
 from icm_bench.methods._released import load_floats, load_hyper_inverse, load_layers, load_tables, read

@@ -17,12 +17,10 @@ from torch import Tensor
 from icm_bench.errors import BitstreamError
 from icm_bench.methods._entropy import SYMBOL_LIMIT, Decoder, Encoder, Tables, capacity
 from icm_bench.methods._gdn import FoldedGdn
-from icm_bench.methods._integer import ACTIVATION_BITS, IntegerHyperSynthesis
+from icm_bench.methods._integer import ACTIVATION_BITS
 from icm_bench.methods._networks import (
     CONTEXT_LIMIT,
     HYPER_STRIDE,
-    INDEX_OFFSET,
-    INDEX_SLOPE,
     LATENT_STRIDE,
     SCALE_LEVELS,
     CodecConfig,
@@ -32,7 +30,7 @@ from icm_bench.methods._networks import (
 )
 from icm_bench.methods._packed import RATE_STEPS, rate_prefix, split_prefix
 from icm_bench.methods._precision import number_format
-from icm_bench.methods._released import load_floats, load_hyper_inverse, load_layers, load_tables, read
+from icm_bench.methods._released import load_floats, load_hyper_inverse, load_hyper_synthesis, load_tables, read
 from icm_bench.methods._tiles import BORDER, INTEGER_BORDER, Span, joined, tiles
 
 HYPER_LIMIT = 127
@@ -88,9 +86,7 @@ class BranchCodec:
             bias.zero_()
         self.net.g_a.to(dtype)
         self.net.g_s.to(dtype)
-        self.h_s = IntegerHyperSynthesis(
-            load_layers(tensors, name, config), int(INDEX_SLOPE), int(INDEX_OFFSET), SCALE_LEVELS - 1
-        )
+        self.h_s = load_hyper_synthesis(tensors, name, config)
         self.hyper_inverse = load_hyper_inverse(tensors, name, config)
         self.prior = load_tables(tensors, f"{name}.prior", config.n)
         self.scales: Tables = load_tables(tensors, "scales", SCALE_LEVELS)

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from icm_bench.errors import UserError
 from icm_bench.methods._entropy import Tables
-from icm_bench.methods._integer import IntegerLayer
-from icm_bench.methods._networks import CodecConfig, HyperSynthesis
+from icm_bench.methods._integer import IntegerHyperSynthesis, IntegerLayer
+from icm_bench.methods._networks import INDEX_OFFSET, INDEX_SLOPE, SCALE_LEVELS, CodecConfig, HyperSynthesis
 from icm_bench.methods._packed import RATE_STEPS
 
 #: Channels (or gain levels) that a checkpoint may declare.
@@ -79,6 +79,12 @@ def load_layers(tensors: dict[str, Tensor], name: str, config: CodecConfig) -> d
             raise UserError(f"checkpoint layer {where}: expected shape {tuple(module.weight.shape)}")
         layers[key] = layer
     return layers
+
+
+def load_hyper_synthesis(tensors: dict[str, Tensor], name: str, config: CodecConfig) -> IntegerHyperSynthesis:
+    """A branch's hyper-synthesis in whole numbers. Raises UserError for layers that are missing or inexact."""
+    layers = load_layers(tensors, name, config)
+    return IntegerHyperSynthesis(layers, int(INDEX_SLOPE), int(INDEX_OFFSET), SCALE_LEVELS - 1)
 
 
 def load_hyper_inverse(tensors: dict[str, Tensor], name: str, config: CodecConfig) -> Tensor | None:

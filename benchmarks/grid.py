@@ -5,9 +5,9 @@
 
 The plain loop is what evaluation scripts do: for every rate, beta and net, and every picture: encode, decode at that
 beta, predict; then score. Its time is measured on every tenth of the 90 cells (--cells) and multiplied up, as all
-cells do the same; bytes, squared errors and scores of those cells must equal the harness's. The plain
-loop uses one process with torch's own threads; the harness once the same, and once the workers that ``icm-bench run``
-takes by itself. The nets, if none are given, are SqueezeNet 1.1 under three preprocessings.
+cells do the same; bytes, squared errors and scores of those cells must equal the harness's. The plain loop uses one
+process with torch's own threads; the harness once the same, and once the workers that ``icm-bench run`` takes by
+itself. The nets, if none are given, are SqueezeNet 1.1 under three preprocessings.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def main() -> None:
             for _ in runner.run(made, store, engine):
                 pass
             ours[label] = time.perf_counter() - start
-            found = rows.rows(store, made)
+            found = rows.rows(store, made)  # of the last, with the threads that the plain loop has
     task = made.corpora[0].task
     chosen = found[:: len(found) // given.cells]
     spent = []

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from start import small_pictures
 
 from icm_bench import plan, registry, runner
 from icm_bench.bitstream import Bitstream
@@ -39,10 +40,7 @@ def pictures(count: int) -> None:
     """Run on so many pictures; the pictures' making is not counted."""
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / "pictures"
-        folder.mkdir()
-        rng = np.random.default_rng(0)
-        for index in range(count):
-            Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).save(folder / f"{index:06d}.png")
+        small_pictures(folder, count)
         before, start = peak_mb(), time.perf_counter()
         with Store(Path(home) / "store.sqlite") as store:
             made = plan.build(Request(("jpeg",), ("images",), data=str(folder), rates=(50.0,), reference=None), store)

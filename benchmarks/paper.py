@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from start import pictures, writes
+from start import small_pictures, writes
 
 from icm_bench import plan, registry, runner
 from icm_bench.engine import Engine, Pool
@@ -98,7 +98,7 @@ def measure(spec: str, given: argparse.Namespace) -> Cost:
 def through(engine: Engine) -> float:
     """Results a second that an engine and the store take together, of units that cost next to nothing."""
     with tempfile.TemporaryDirectory() as home, Store(Path(home) / "store.sqlite") as store:
-        pictures(Path(home) / "pictures", TRIVIAL_UNITS)
+        small_pictures(Path(home) / "pictures", TRIVIAL_UNITS)
         request = Request(("jpeg",), ("images",), data=f"{home}/pictures", rates=(50.0,), reference=None)
         done = [
             time.perf_counter()

@@ -38,7 +38,7 @@ def seconds_of(words: list[str], repeats: int) -> float:
     return statistics.median(spent)
 
 
-def pictures(folder: Path, n: int) -> None:
+def small_pictures(folder: Path, n: int) -> None:
     """Small pictures, no two alike."""
     folder.mkdir()
     rng = np.random.default_rng(0)
@@ -49,7 +49,7 @@ def pictures(folder: Path, n: int) -> None:
 def cached_run(n_units: int, repeats: int) -> float:
     """Seconds of a run whose units are all in the store."""
     with tempfile.TemporaryDirectory() as home:
-        pictures(Path(home) / "pictures", n_units // len(RATES))
+        small_pictures(Path(home) / "pictures", n_units // len(RATES))
         rates = ",".join(map(str, RATES))
         words = ["run", "--method", "jpeg", "--task", "images", "--data", f"{home}/pictures", "--rates", rates]
         words = [*PROGRAM, *words, "--out", f"{home}/out"]

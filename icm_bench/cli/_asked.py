@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from icm_bench import plan, registry, runner, sweep
-from icm_bench.cli._files import write_once
+from icm_bench.cli._files import must_be_new, write_once
 from icm_bench.engine import Engine, engine_of
 from icm_bench.errors import UserError
 from icm_bench.grid import parse_grid
@@ -50,8 +50,7 @@ def save(asked: sweep.Sweep, path: Path) -> str:
     """Write a sweep as a file; what to say about it. Raises UserError where there is a file already."""
     if path.suffix != ".toml":
         raise UserError(f"--save {path}: the name of a sweep file ends in .toml")
-    if path.exists():
-        raise UserError(f"{path}: is already there; remove it, or choose another name")
+    must_be_new(path)
     if not all(one.methods and one.tasks for one in asked.requests):
         raise UserError("--save: there is nothing to save without --method and --task")
     for request in asked.requests:  # a wrong name is told now, not when the file is used

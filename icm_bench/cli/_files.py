@@ -9,6 +9,12 @@ from icm_bench.errors import BitstreamError, PictureError, UserError
 from icm_bench.temporary import part_of
 
 
+def must_be_new(path: Path) -> None:
+    """Raise UserError for a file that is there, where nothing is ever replaced."""
+    if path.exists():
+        raise UserError(f"{path}: is already there; remove it, or choose another name")
+
+
 def write_once(path: Path, force: bool, write: Callable[[Path], object]) -> None:
     """Write a file as a whole or not at all; an existing one only with force. Raises UserError."""
     if path.exists() and not force:

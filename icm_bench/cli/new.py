@@ -14,12 +14,10 @@ def new(
 ) -> None:
     """Write NAME.py here: a whole small codec or task that runs, to be changed into one of your own."""
     from icm_bench.cli import _files
-    from icm_bench.errors import UserError
     from icm_bench.starting import file_name, starting_file
 
     path = Path(file_name(name))
-    if path.exists():
-        raise UserError(f"{path}: is already there; remove it, or choose another name")
+    _files.must_be_new(path)
     text = starting_file(kind, name)
     _files.write_once(path, False, lambda part: part.write_text(text, encoding="utf-8"))
     trial = f"--method ./{path} --task imagenet" if kind == "method" else f"--method jpeg --task ./{path}"

@@ -1,12 +1,12 @@
 """AVIF by Pillow."""
 
-import numpy as np
 import pytest
+from pillow_tests import PillowTests
 
 from icm_bench import metrics, registry
-from icm_bench.errors import CodecError, UserError
+from icm_bench.errors import UserError
 from icm_bench.method import Method
-from icm_bench.testing import MethodTests, textured_picture
+from icm_bench.testing import textured_picture
 
 
 @pytest.fixture(scope="module")
@@ -14,25 +14,14 @@ def method() -> Method:
     return registry.method("avif")
 
 
-class TestAvif(MethodTests):
-    pass
+class TestAvif(PillowTests):
+    longest = 65535
 
 
 @pytest.mark.parametrize("spec", ['avif(subsampling="4:0:0")', "avif(speed=11)", "avif(speed=True)", "avif(qp=3)"])
 def test_wrong_parameters_are_named(spec: str) -> None:
     with pytest.raises(UserError, match=r"4:0:0|speed (11|True)|'qp'"):
         registry.method(spec)
-
-
-@pytest.mark.parametrize("quality", [-1, 101, 50.5])
-def test_quality_off_the_axis_is_refused(method: Method, quality: float) -> None:
-    with pytest.raises(UserError, match="quality"):
-        method.encode(textured_picture(16, 16), quality)
-
-
-def test_too_long_a_side_is_a_codec_error(method: Method) -> None:
-    with pytest.raises(CodecError, match="65535"):
-        method.encode(np.zeros((1, 65536, 3), np.uint8), 50)
 
 
 def test_speed_and_subsampling_reach_the_encoder(method: Method) -> None:

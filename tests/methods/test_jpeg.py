@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pillow_tests import PillowTests
 
 from icm_bench import metrics, registry
-from icm_bench.errors import CodecError, UserError
+from icm_bench.errors import UserError
 from icm_bench.images import read_picture
 from icm_bench.method import Method
-from icm_bench.testing import MAX_HEADER_BYTES, MethodTests, textured_picture
+from icm_bench.testing import MAX_HEADER_BYTES, textured_picture
 
 REALDATA = os.environ.get("ICM_BENCH_REALDATA")
 
@@ -20,25 +21,15 @@ def method() -> Method:
     return registry.method("jpeg")
 
 
-class TestJpeg(MethodTests):
-    pass
+class TestJpeg(PillowTests):
+    off_axis = (0, 101, 50.5)
+    longest = 65535
 
 
 @pytest.mark.parametrize("spec", ['jpeg(subsampling="4:1:0")', "jpeg(optimize=2)", "jpeg(quality=3)"])
 def test_wrong_parameters_are_named(spec: str) -> None:
     with pytest.raises(UserError, match=r"4:1:0|optimize 2|'quality'"):
         registry.method(spec)
-
-
-@pytest.mark.parametrize("quality", [0, 101, 50.5])
-def test_quality_off_the_axis_is_refused(method: Method, quality: float) -> None:
-    with pytest.raises(UserError, match="quality"):
-        method.encode(textured_picture(16, 16), quality)
-
-
-def test_too_long_a_side_is_a_codec_error(method: Method) -> None:
-    with pytest.raises(CodecError, match="65535"):
-        method.encode(np.zeros((1, 65536, 3), np.uint8), 50)
 
 
 def test_optimised_tables_cost_fewer_bits_for_the_same_picture(method: Method) -> None:
